@@ -46,7 +46,7 @@ def open_viewer(layout: Layout) -> Viewer | None:
     """Return a viewer; without a display say so in one line and return None."""
     reason = why_no_window()
     if reason is not None:
-        say_line("warning", f"--show shows nothing: {reason}; tracking goes on", "yellow")
+        say_line("warning", f"--show does not work: {reason}; tracking goes on", "yellow")
         return None
     return Viewer(layout)
 

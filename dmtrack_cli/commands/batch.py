@@ -44,7 +44,8 @@ from dmtrack_cli.shared_options import QuietOption
 def _parse_drawn(text: str) -> Drawn:
     if parse_box(text) is not DRAWN:
         raise ConfigError(
-            "several recordings cannot have one box", hint="a bare --box draws them; a list says them"
+            "several recordings cannot have one box",
+            hint="a bare --box draws one for each; a list gives them",
         )
     return DRAWN
 

@@ -71,9 +71,11 @@ def events(
     With `--like`, the first event is placed at the first frame; `--offset-ms` shifts the events.
     """
     if rate is not None and like is not None:
-        raise ConfigError("--rate and --like both say when pictures are due: give one")
+        raise ConfigError("--rate and --like exclude each other")
     if offset_ms and like is None:
-        raise ConfigError("moves events to frames of --like", where="--offset-ms", hint="give --like as well")
+        raise ConfigError(
+            "shifts events relative to the frames of --like", where="--offset-ms", hint="give --like as well"
+        )
     target = output or default_folder(file) / "events.mkv"
     by_count = options.count is not None and rate is None
     frame_rate = None if by_count else rate or DEFAULT_FRAME_RATE

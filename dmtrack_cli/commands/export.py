@@ -232,11 +232,11 @@ def _export_pictures(
         )
     if done.held:
         say_line(
-            "note", f"without a partner, the picture before stands: {counted(done.held, 'frame')}", "dim"
+            "note", f"frames without a partner, with the picture before: {counted(done.held, 'frame')}", "dim"
         )
     if done.lost:
         what = "absent" if target is PictureFormat.DATASET else "left out"
-        say_line("note", f"{what}, as a target was lost: {counted(done.lost, 'frame')}", "dim")
+        say_line("note", f"{what}, because a target was lost: {counted(done.lost, 'frame')}", "dim")
     for folder in done.folders:
         out.print(Text(str(folder)), soft_wrap=True)
 

@@ -127,7 +127,7 @@ def refuse_input(path: Path) -> None:
             raise OutputError("this is an input, and would be destroyed", where=path, hint=hint)
         if path.suffix.lower() == ".png" and given.is_dir() and _is_same(path.parent, given):
             hint = "choose another output folder"
-            raise OutputError("would be a picture among those of the input", where=path, hint=hint)
+            raise OutputError("would lie among the input's pictures", where=path, hint=hint)
 
 
 def _is_same(path: Path, other: Path) -> bool:

@@ -79,7 +79,7 @@ def test_a_depth_set_has_the_layout_of_depthtrack(run_cli, depth_run):
     outcome = run_cli("export", depth_run, "--format", "dataset", "-o", "set")
     assert outcome.code == 0, outcome.err
     assert outcome.out.split() == ["set/street_id1", "set/street_id2"]
-    assert "absent, as a target was lost: 1 frame" in outcome.err
+    assert "absent, because a target was lost: 1 frame" in outcome.err
     for name in ("street", "street_001"):
         shutil.copytree(depth_run, f"runs/{name}")
     assert run_cli("export", "runs", "--format", "dataset", "-o", "named").code == 0
@@ -158,7 +158,7 @@ def test_yolo_has_both_streams_under_the_same_names(run_cli, depth_run):
     write_csv(depth_run / "boxes.csv", rows)
     outcome = run_cli("export", depth_run, "--format", "yolo", "-o", "set", "--label", "it's")
     assert outcome.code == 0, outcome.err
-    assert "left out, as a target was lost: 2 frames" in outcome.err
+    assert "left out, because a target was lost: 2 frames" in outcome.err
     root = Path("set/street")
     listed = {
         kind: sorted(path.stem for path in (root / kind).iterdir())
@@ -188,7 +188,7 @@ def test_crops_are_what_is_in_the_box_in_both_streams(run_cli, depth_run):
     outcome = run_cli("export", depth_run, "--format", "crops", "--every", "3", "-o", "cut")
     assert outcome.code == 0, outcome.err
     assert outcome.out.split() == ["cut/street"]
-    assert "left out, as a target was lost: 1 frame" in outcome.err
+    assert "left out, because a target was lost: 1 frame" in outcome.err
     names = {path.name for path in Path("cut/street/crops/1").iterdir()}
     assert names == {f"{k:06d}_{stream}.png" for k in range(0, COUNT, 3) for stream in ("rgb", "aux")}
     second = sorted(path.name for path in Path("cut/street/crops/2").iterdir())
@@ -258,7 +258,7 @@ def test_nothing_is_lost(run_cli, depth_run):
         outcome.refused(5, f"holds more than an earlier export as {target}")
         assert {path.read_text() for path in own} == {"mine"}, "a set of somebody's own, of the usual names"
     outcome = run_cli("export", depth_run, "--format", "yolo", "-o", ".", "--overwrite")
-    outcome.refused(5, "an input lies in it")
+    outcome.refused(5, "contains an input")
     assert (depth_run / "run.json").is_file()
 
 
@@ -307,4 +307,4 @@ def test_wrong_use_is_said(run_cli, words, code, said):
 
 def test_one_stream_alone_is_no_set(run_cli, track):
     assert track("--box", "20,16,16,16", "--no-video", aux=None).code == 0
-    run_cli("export", "out", "--format", "dataset", "-o", "set").refused(3, "one stream alone")
+    run_cli("export", "out", "--format", "dataset", "-o", "set").refused(3, "has one stream")

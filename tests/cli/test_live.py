@@ -181,7 +181,7 @@ class TestShow:
         outcome = track("--box", "20,16,16,16", "--show", "-q")
         assert outcome.code == 0
         assert outcome.error_lines == [
-            "warning: --show shows nothing: there is no display (neither DISPLAY nor WAYLAND_DISPLAY "
+            "warning: --show does not work: there is no display (neither DISPLAY nor WAYLAND_DISPLAY "
             "is set); tracking goes on"
         ]
         assert_results(12, "complete")

@@ -260,7 +260,7 @@ def test_options_that_results_contradict_are_refused_however_they_are_named(resu
     at = OutputOptions(folder=results)
     with pytest.raises(ConfigError, match="--end"):
         opened(TrackRequest(recording.rgb, recording.thermal, end=Position(index=5), output=at))
-    with pytest.raises(ConfigError, match="--output: results are put right where they are"):
+    with pytest.raises(ConfigError, match="--output: results are corrected in place"):
         opened(TrackRequest(results, output=OutputOptions(folder=Path("other"))))
     assert opened(TrackRequest(recording.rgb, recording.thermal, output=at)).folder == results
 

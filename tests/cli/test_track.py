@@ -180,7 +180,7 @@ def test_overwrite_replaces_results(track):
 def test_a_video_of_an_earlier_run_that_stays_is_said(track):
     assert track("--box", BOX).code == 0
     again = track("--box", "30,20,10,10", "--overwrite", "--no-video")
-    assert (again.code, again.err.count("annotated.mp4: stays as an earlier run drew it")) == (0, 1)
+    assert (again.code, again.err.count("annotated.mp4: kept from an earlier run")) == (0, 1)
     assert "annotated.mp4" not in track("--box", BOX, "--overwrite").err
 
 

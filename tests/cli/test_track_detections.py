@@ -170,7 +170,7 @@ def test_python_gives_the_same_as_the_command(track, recording, weights, square)
         pytest.param(["--detections", "none.txt"], 3, "none.txt: no such file", id="no-file"),
         pytest.param(["--detections", "twice.txt"], 3, "no object is seen in 3 frames", id="only-mistakes"),
         pytest.param(["--classes", "car", "--box", "20,16,16,16"], 4, "give --detections", id="no-detector"),
-        pytest.param(["--detections", "det.txt", "--classes", "car"], 4, "says no classes", id="no-class"),
+        pytest.param(["--detections", "det.txt", "--classes", "car"], 4, "has no classes", id="no-class"),
         pytest.param(
             ["--detections", "det.txt", "--box-format", "xyxy"], 4, "is for boxes of --box", id="order"
         ),

@@ -183,9 +183,9 @@ def test_an_absence_is_said_in_python(recording, weights):
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("--box", "30,20,12,12"), 4, "in which frame is 30,20,12,12?"),
-        (("--box", "2:30,20,12,12"), 4, "in which frame is 30,20,12,12?"),
-        (("--from", "6"), 4, "--from: is the frame of a box"),
+        (("--box", "30,20,12,12"), 4, "no frame is given for 30,20,12,12"),
+        (("--box", "2:30,20,12,12"), 4, "no frame is given for 30,20,12,12"),
+        (("--from", "6"), 4, "--from: needs a box"),
         (("other.mkv", "--box", "30,20,12,12", "--from", "6"), 4, "other.mkv: with --continue"),
         (("--box", "30,20,12,12", "--box", "40,20,12,12", "--from", "6"), 3, "given twice"),
         (("--box", "30,20,1e300,12", "--from", "6"), 3, "4 times as wide or high"),
@@ -369,10 +369,12 @@ def test_results_are_no_recording(track):
     """Their plots are pictures, and were tracked where --continue was forgotten."""
     for words in ((), ("--no-video", "--overwrite")):
         assert track("--box", "20,16,16,16", *words).code == 0
-        track("--box", "20,16,16,16", "-o", "new", rgb=Path("out"), aux=None).refused(3, "--continue goes on")
+        track("--box", "20,16,16,16", "-o", "new", rgb=Path("out"), aux=None).refused(
+            3, "--continue to track on"
+        )
         Path("out/annotated.mp4").unlink(missing_ok=True)
     written(Path("out/film.mp4"), "a video whose name says nothing")
-    track("--box", "20,16,16,16", "-o", "new", rgb=Path("out"), aux=None).refused(3, "--continue goes on")
+    track("--box", "20,16,16,16", "-o", "new", rgb=Path("out"), aux=None).refused(3, "--continue to track on")
     for name in ("rgb", "thermal"):  # a recording whose results lie in its own folder
         Path("out", name).mkdir()
         cv2.imwrite(f"out/{name}/0.png", np.full((64, 96, 3), 90, np.uint8))

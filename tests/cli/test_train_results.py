@@ -113,7 +113,7 @@ def test_results_without_a_box_to_trust_are_said(videos, weights):
     folder = tracked(videos, weights)
     text = (folder / "boxes.csv").read_text().replace("init", "lost").replace("tracked", "lost")
     (folder / "boxes.csv").write_text(text)
-    with pytest.raises(DatasetError, match="no box in it is to be trusted"):
+    with pytest.raises(DatasetError, match="it has no trusted box"):
         sequences_of_results(folder, Path("pictures"))
 
 

@@ -259,7 +259,7 @@ def test_label_studio_exports_are_read(tmp_path):
     path = tmp_path / "a.json"
     path.write_text(a_task(entry(1, 0), entry(3, 10, enabled=False), entry(6, 50, rotation=90)))
     assert recognise(path) is ResultFormat.LABEL_STUDIO
-    with pytest.raises(FormatError, match="say how large it is: --size"):
+    with pytest.raises(FormatError, match="give its size: --size"):
         read_results(path)
     (results,) = read_results(path, size=PictureSize(200, 100))
     assert (results.name, results.labels) == ("ab-night", {1: "Car"})

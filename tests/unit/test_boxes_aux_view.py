@@ -68,8 +68,8 @@ def test_what_lies_behind_the_second_camera_is_left_out():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"inputs": a_record()["inputs"][:1]}, "one stream alone"),
-        ({"clocks": {}, "inputs": []}, "one stream alone"),
+        ({"inputs": a_record()["inputs"][:1]}, "only one stream"),
+        ({"clocks": {}, "inputs": []}, "only one stream"),
         ({"clocks": {"align": {"homography": {"rows": [[1]]}}}}, "not 3x3 finite numbers"),
         ({"clocks": {"fit": "x"}}, "how the two streams lie"),
         ({"inputs": None}, "how the two streams lie"),

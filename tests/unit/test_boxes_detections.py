@@ -292,12 +292,12 @@ def put(folder: Path, name: str, text: str) -> Path:
         pytest.param("p.json", '[{"image_id": 1, "bbox": [1,2,0,4]}]', "has no area", id="no-area"),
         pytest.param("p.json", "[{", "not JSON", id="cut"),
         pytest.param("det.txt", "1,-1,1,2,3,4,1\n2,-1,1,2,x,4,1", "row 2", id="word-in-a-row"),
-        pytest.param("det.txt", "1,-1,0,.2,.3,.4,1", "are they shares of the picture?", id="shares"),
+        pytest.param("det.txt", "1,-1,0,.2,.3,.4,1", "are they fractions of the picture?", id="shares"),
         pytest.param("det.txt", "1,-1,1,2,3,4,0.1,-1,-1,-1", "the highest is 0.1", id="uncertain"),
         pytest.param("det.txt", "1,-1,900,2,3,4,1,-1,-1,-1", "1 of 1 boxes lie outside", id="outside"),
         pytest.param("det.txt", "99,-1,9,2,3,4,1,-1,-1,-1", "but the recording has 50", id="behind-the-end"),
         pytest.param("y/a_1.txt", "0 0.5 0.5 0.1", "4 numbers are no box of YOLO", id="short-row"),
-        pytest.param("y/a_1.txt", "0 50 50 10 10", "is no share of the picture", id="pixels"),
+        pytest.param("y/a_1.txt", "0 50 50 10 10", "is not a fraction of the picture", id="pixels"),
         pytest.param("y/a.txt", "0 0.5 0.5 0.1 0.1", "no frame number is in the name 'a'", id="no-number"),
         pytest.param("y/a_1.png", "", "holds no text files", id="no-texts"),
     ],
@@ -314,12 +314,12 @@ def test_what_is_wrong_is_one_line(name, text, expected, tmp_path):
 
 def test_shares_of_the_picture_are_told_once(tmp_path, caplog):
     path = put(tmp_path, "det.csv", "frame,id,x,y,w,h\n0,1,.2,.3,.4,.1\n")
-    with pytest.raises(BoxError, match="are they shares of the picture"):
+    with pytest.raises(BoxError, match="are they fractions of the picture"):
         read_detections(DetectionOptions(path), INFO)
     assert "shares" not in caplog.text
 
 
 def test_a_class_of_nothing_is_refused():
-    with pytest.raises(DmtrackError, match=r"--classes: is for detections; give --detections FILE as well"):
+    with pytest.raises(DmtrackError, match=r"--classes: needs detections; give --detections FILE as well"):
         DetectionOptions(classes=("car",)).require_file()
     DetectionOptions().require_file()

@@ -243,9 +243,9 @@ def test_boxes_that_may_be_shares_of_the_picture_are_told_and_not_exported(tmp_p
     rows = f"frame,id,x,y,w,h\n0,1,0.5,0.5,0.5,0.25\n1,1,{x},0.5,0.5,0.25\n"
     path, copy = written(tmp_path / "a.csv", rows), tmp_path / "b.json"
     read_results(path)
-    assert ("are they shares of the picture?" in caplog.text) == (x < 1)
+    assert ("are they fractions of the picture?" in caplog.text) == (x < 1)
     if x < 1:
-        with pytest.raises(FormatError, match=r"a: .*are they shares of the picture\? multiply them by"):
+        with pytest.raises(FormatError, match=r"a: .*are they fractions of the picture\? multiply them by"):
             export([path], copy, ResultFormat.JSON)
     else:
         export([path], copy, ResultFormat.JSON)

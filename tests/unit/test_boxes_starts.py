@@ -122,7 +122,7 @@ def test_a_table_of_one_target(tmp_path, text, found):
         pytest.param(
             "frame,x,y,w,h\n0,1,2,3,4\n0,5,2,3,4\n",
             FormatError,
-            "row 3: its frame has several boxes, and no column id",
+            "row 3: several boxes in its frame, but no column id",
             id="no-ids",
         ),
         pytest.param("", BoxError, "holds no box", id="empty"),

@@ -156,5 +156,5 @@ def test_without_ids_a_frame_of_an_item_has_one_box(second, is_read, tmp_path):
         rows = [row for one in read_results(tmp_path / "a.csv") for row in one.rows]
         assert [row.target_id for row in rows] == [1, 1]
     else:
-        with pytest.raises(FormatError, match=r"row 3: its frame has several boxes, .*as MOT, with -1"):
+        with pytest.raises(FormatError, match=r"row 3: several boxes in its frame, .*as MOT, with -1"):
             read_rows(tmp_path / "a.csv")

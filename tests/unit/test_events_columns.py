@@ -67,7 +67,7 @@ def test_names_that_nobody_knows_are_said(header, tmp_path):
     rows = "".join(",".join(f'"{value}"' for value in (e.t, e.x, e.y, int(e.p))) + "\n" for e in EVENTS)
     path.write_text(f"{header}\n{rows}")
     for opened in (lambda: open_events(path), lambda: open_source(path)):
-        with pytest.raises(InputError, match=r"at byte 0, '.*, or say their order, such as --columns txyp"):
+        with pytest.raises(InputError, match=r"at byte 0, '.*, or give their order, such as --columns txyp"):
             opened()
     check(read(path, EventOptions(columns="txyp"))[0])
     with open_source(path, events=EventOptions(columns="txyp")) as source:

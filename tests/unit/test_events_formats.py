@@ -296,7 +296,7 @@ class TestColumns:
         ("text", "message"),
         [
             ("1 2 3\n4 5 6\n", "3 columns; four are needed"),
-            ("5 1 1 1\n6 0 0 0\n", "which column is which cannot be told"),
+            ("5 1 1 1\n6 0 0 0\n", "cannot tell which column is which"),
             ("x,y,time\n1,2,3\n", "which column|columns"),
         ],
     )
@@ -500,7 +500,7 @@ class TestHeadersThatLie:
             file.write(bytes(range(200, 256)))
         batch, _, error = damaged_read(path)
         assert len(batch) == 100
-        assert f"at byte {where} should begin a packet" in str(error)
+        assert f"no packet begins at byte {where}" in str(error)
 
     @pytest.mark.parametrize("mark", [b"% ", b"#!AER-DAT3.1\r\n#"])
     def test_a_header_without_end(self, mark, tmp_path):

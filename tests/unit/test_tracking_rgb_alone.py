@@ -147,7 +147,7 @@ def test_several_targets_may_know_different_streams(model):
 def test_no_target_was_ever_given(model):
     """Nor is it an error where there is none any more."""
     tracker = Tracker(model, TINY_TRACKER)
-    with pytest.raises(BoxError, match=r"no box to follow; initialize\(pair, boxes\) comes first"):
+    with pytest.raises(BoxError, match=r"no box to track; initialize\(pair, boxes\) comes first"):
         tracker.update(pair(0))
     tracker.initialize(pair(0), [START])
     tracker.drop(1)

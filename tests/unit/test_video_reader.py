@@ -870,7 +870,7 @@ def test_a_clock_that_begins_anew_is_said(parts, often, make_video, caplog):
     path.write_bytes(path.read_bytes() * parts)
     frames, _ = read_all(path)
     assert {later.pts - earlier.pts for earlier, later in pairwise(frames)} == {3600}
-    assert caplog.messages == [f"{path}: its clock begins anew {often}: the times go on"]
+    assert caplog.messages == [f"{path}: its clock restarts {often}: the times continue"]
 
 
 def test_times_go_on_where_a_clock_begins_anew():

@@ -188,7 +188,7 @@ def _with_detections(findings: Findings, detections: DetectionOptions) -> Findin
         return findings
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "no such folder"
-        raise InputError(what, where=folder, hint="of a batch it is a folder with ID.txt for each recording")
+        raise InputError(what, where=folder, hint="in a batch, give a folder with ID.txt for each recording")
     entries = list(findings.entries)
     for place, entry in enumerate(entries):
         item = entry.without_box if isinstance(entry, Problem) else entry
@@ -198,7 +198,7 @@ def _with_detections(findings: Findings, detections: DetectionOptions) -> Findin
     if all(isinstance(entry, Problem) or entry.detections is None for entry in entries):
         first = findings.entries[0].id
         raise InputError(
-            "holds nothing that is called as a recording is", where=folder, hint=f"such as {first}.txt"
+            "has no entry with the name of a recording", where=folder, hint=f"such as {first}.txt"
         )
     return replace(findings, entries=tuple(entries))
 

@@ -45,7 +45,7 @@ def in_aux_pixels(results: RecordingResults, record: Mapping[str, Any], folder: 
     with translated(FormatError, "does not say how the two streams lie to each other", where=folder / RECORD):
         videos = {item["role"]: item["video"] for item in record["inputs"]}
         if "aux" not in videos:
-            raise FormatError("tells of one stream alone", hint="--stream aux needs a second one")
+            raise FormatError("has only one stream", hint="--stream aux needs a second one")
         size, rgb_size = (_size(videos[role]) for role in ("aux", "rgb"))
         clocks = record["clocks"]
         align, fit = clocks.get("align"), Fit(clocks.get("fit", Fit.RESIZE))

@@ -82,7 +82,7 @@ class DetectionOptions:
         """
         if self.file is None and self != DetectionOptions():
             name = "--classes" if self.classes else "--min-conf"
-            raise ConfigError("is for detections", where=name, hint="give --detections FILE as well")
+            raise ConfigError("needs detections", where=name, hint="give --detections FILE as well")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def read_detections(
 
 def _require_this_recording(rows: Sequence[_Seen], path: Path, info: VideoInfo) -> None:
     if are_shares([row.box for row in rows]):
-        what = "its boxes lie within one pixel: are they shares of the picture?"
+        what = "its boxes lie within one pixel: are they fractions of the picture?"
         raise BoxError(what, where=path, hint="give pixels, or a folder of YOLO texts")
     outside = [row for row in rows if not row.box.share_inside(*info.size)]
     what = f"{len(outside)} of {len(rows)} boxes lie outside the {info.width}x{info.height} frame"
@@ -208,7 +208,9 @@ def _yolo_row(words: Sequence[str], frame_index: int, names: Sequence[str], size
     number = whole(words[0], "class")
     shares = box_of(*(finite(word, name) for word, name in zip(words[1:5], "xywh", strict=True)))
     if max(shares.xywh) > 1:
-        raise FormatError(f"box {shares} is no share of the picture", hint="YOLO numbers are from 0 to 1")
+        raise FormatError(
+            f"box {shares} is not a fraction of the picture", hint="YOLO numbers lie between 0 and 1"
+        )
     name = names[number] if 0 <= number < len(names) and names[number] else None
     score = finite(words[5], "confidence") if len(words) > 5 else None
     if score is not None and score > 1:
@@ -292,7 +294,7 @@ def _of_classes(rows: Sequence[_Seen], classes: Sequence[str], path: Path) -> Se
     if not classes:
         return rows
     if all(row.label is None for row in rows):
-        raise ConfigError("says no classes", where=path, hint="leave --classes out")
+        raise ConfigError("has no classes", where=path, hint="leave --classes out")
     wanted = {word.casefold() for word in classes}
     kept = [row for row in rows if wanted & _words(row)]
     known = {word for row in rows for word in _words(row)}

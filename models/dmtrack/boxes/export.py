@@ -151,7 +151,7 @@ def export(
         read = read_all(inputs, source, source_origin, size)
     for recording in read:
         if are_shares([row.box for row in recording.rows]):
-            what = "its boxes lie within one pixel: are they shares of the picture?"
+            what = "its boxes lie within one pixel: are they fractions of the picture?"
             raise FormatError(what, where=recording.name, hint="multiply them by its width and height")
         labels = recording.labels if label is None else dict.fromkeys(recording.target_ids, label)
         recordings.append(replace(recording, labels=labels, size=size or recording.size))

@@ -92,7 +92,7 @@ def read_results(
     if not any(recording.frames for recording in found):
         raise FormatError("holds no frame", where=path)
     if not heeds_shares and are_shares([row.box for one in found for row in one.rows]):
-        _log.warning("%s: its boxes lie within one pixel: are they shares of the picture?", path)
+        _log.warning("%s: its boxes lie within one pixel: are they fractions of the picture?", path)
     size = _recorded_size(path)
     return tuple(item if item.size or size is None else replace(item, size=size) for item in found)
 

@@ -264,7 +264,7 @@ class OpenVinoNetwork:
                     _keep_program(program, self._file(key))
                 else:
                     _log.warning(
-                        "OpenVINO gives something else than PyTorch (%.1e), which goes on alone", apart
+                        "OpenVINO's results differ from PyTorch's (%.1e): going on with PyTorch alone", apart
                     )
                     program = None
             _programs[key] = program
@@ -312,7 +312,7 @@ class OpenVinoNetwork:
             shutil.rmtree(kept, ignore_errors=True)
         if not self._was_told:
             self._was_told = True
-            _log.warning("first run with these weights: preparing the network, some seconds")
+            _log.warning("first run with these weights: preparing the network, which takes some seconds")
         # Read back also the first time: what was written gives other bits than what was converted.
         with tempfile.TemporaryDirectory(prefix="dmtrack-") as scratch:
             made = Path(scratch) / "network"

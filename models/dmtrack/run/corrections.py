@@ -94,13 +94,13 @@ class EarlierRun:
         known, table = folder / KEYFRAMES, folder / TABLE
         is_whole = record["status"] == RunStatus.COMPLETE
         if not is_whole and known.is_file() and not table.exists():
-            _log.warning("%s: was killed before it wrote its boxes: all of it is tracked", folder)
+            _log.warning("%s: was killed before it wrote its boxes: tracked from the start", folder)
             found = RecordingResults(folder.name, ())
         else:
             (found,) = read_table(table, folder.name)
         keyframes = tuple(read_keyframes(known if known.is_file() else table))
         if request.detections.file is not None and not is_whole:
-            _log.warning("%s: was stopped; what entered the picture later is not looked for", folder)
+            _log.warning("%s: was stopped; targets that enter later are not searched for", folder)
         met = (record.get("counts") or {}).get("pairing") or {}
         is_sound = not any(met.get(name) for name in ("rgb_damaged", "aux_damaged"))
         asked = replace(
@@ -142,7 +142,7 @@ class EarlierRun:
                 "with --continue the second stream is that of the results", where=now.aux, hint="leave it out"
             )
         if now.from_frame is not None and not now.boxes and not now.box_files:
-            raise ConfigError("is the frame of a box", where="--from", hint="give --box X,Y,W,H as well")
+            raise ConfigError("needs a box", where="--from", hint="give --box X,Y,W,H as well")
         asked = replace(now, **{name: getattr(self.request, name) for name in _SAID_NOW})
         for word in command_words(asked):
             if word.startswith("-") and word not in set(command_words(self.request)):
@@ -292,7 +292,7 @@ def _placed(target: Box | Keyframe, ids: Sequence[int], request: TrackRequest) -
     if request.from_frame is None or request.from_frame.index is None:
         box = target.box if isinstance(target, TargetStart) else target
         raise ConfigError(
-            f"in which frame is {box}?",
+            f"no frame is given for {box}",
             where="--continue",
             hint="say --from FRAME, such as --from 80 or --from 3.2s",
         )

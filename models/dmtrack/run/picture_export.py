@@ -188,7 +188,7 @@ def _exported(
     name = file_name(run.folder.absolute().name)
     with inputs_kept(request.rgb, request.aux), ExitStack() as stack, open_inputs(request) as pairs:
         if pairs.modality is None and target is not PictureFormat.CROPS:
-            raise FormatError("is about one stream alone: a data set of two needs a second", where=run.folder)
+            raise FormatError("has one stream, but this data set needs two", where=run.folder)
         clips: list[_Clip] = []
         finals = []
         targets = ids if target is PictureFormat.DATASET else [0]
@@ -196,7 +196,7 @@ def _exported(
             real = os.path.realpath(final)  # of a loop of links, too, which `Path.resolve` may not take
             for given in (request.rgb, request.aux, run.folder):
                 if given is not None and Path(given).resolve().is_relative_to(real):
-                    raise OutputError("an input lies in it, and would be destroyed", where=final)
+                    raise OutputError("contains an input, which would be destroyed", where=final)
             finals.append(final)
             scratch = stack.enter_context(_appearing(final, target, overwrite=overwrite))
             if target is PictureFormat.CROPS:
@@ -299,7 +299,7 @@ class _SetClip(_Clip):
 
     def finish(self) -> None:
         if not self.boxes:
-            raise FormatError(f"target {self.target_id} is nowhere sure", where=self.folder.name)
+            raise FormatError(f"target {self.target_id} is sure in no frame", where=self.folder.name)
         style = _STYLES[self.modality]
         for name in style.truths:
             self.text(name, "".join(f"{box}\n" for box in self.boxes))

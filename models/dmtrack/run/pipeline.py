@@ -70,7 +70,7 @@ def track_pairs(
             hint="track() and track_to_folder() follow targets from box to box",
         )
     if not waiting and arrivals is None:
-        raise BoxError("there is no box to follow")
+        raise BoxError("there is no box to track")
     last = None
     for pair in pairs:
         last, is_first = pair.rgb.index, last is None
@@ -151,7 +151,7 @@ def track(
         numbered([box for box in request.boxes if not isinstance(box, Drawn)])
     )
     if not targets and request.detections.file is None:
-        raise BoxError("there is no box to follow", hint="give boxes=[(x, y, w, h)]")
+        raise BoxError("there is no box to track", hint="give boxes=[(x, y, w, h)]")
     request, _ = with_streams(request)
     pairs = open_inputs(request)
     with closing_on_error(pairs.close):

@@ -99,7 +99,7 @@ def _write_sheet(
 ) -> None:
     rgb, aux = pair.rgb, pair.aux
     if aux is not None and pair.modality is None:
-        raise DatasetError("what the second stream measures cannot be told", hint="say --modality")
+        raise DatasetError("cannot tell what the second stream measures", hint="say --modality")
     shown = pairs_at(
         lambda start: open_pair(
             rgb.path, None if aux is None else aux.path, modality=pair.modality, start=start, pairing=pairing

@@ -60,7 +60,7 @@ def prepared_folder(folder: Path, names: Sequence[str], *, overwrite: bool) -> I
     with made_folder(folder), held(folder):
         prepare_folder(folder, names, overwrite=overwrite)
         if VIDEO not in names and (folder / VIDEO).exists():
-            _log.warning("%s: stays as an earlier run drew it", folder / VIDEO)
+            _log.warning("%s: kept from an earlier run", folder / VIDEO)
         yield folder
 
 

@@ -345,7 +345,7 @@ def results_worst_first(folder: Path) -> list[Path]:
 def _earlier_run(request: TrackRequest) -> EarlierRun:
     """Return the results that are named, or those of the recording that is named, or none of it yet."""
     if request.live_addresses is not None:
-        raise ConfigError("a live stream cannot be looked at again", where=str(request.rgb))
+        raise ConfigError("a live stream cannot be reviewed", where=str(request.rgb))
     request.detections.require_file()
     given, request = request.detections, replace(request, detections=DetectionOptions())
     named = Path(request.rgb)
@@ -360,7 +360,7 @@ def _earlier_run(request: TrackRequest) -> EarlierRun:
                 f"holds results of {earlier.request.rgb}", where=folder, hint="name another folder: -o DIR"
             )
         if is_results and request.output.folder not in (None, named):
-            raise ConfigError("results are put right where they are", where="--output", hint="leave it out")
+            raise ConfigError("results are corrected in place", where="--output", hint="leave it out")
         asked = earlier.request_for(request if is_results else replace(request, aux=None))
     else:
         known = folder / KEYFRAMES

@@ -383,7 +383,7 @@ def _gone_on_with(
         return earlier.request_for(request), earlier
     if earlier is None and request.from_frame is not None:
         raise ConfigError(
-            "is for results that are gone on with", where="--from", hint="give --continue as well"
+            "is only for results that are continued", where="--from", hint="give --continue as well"
         )
     return request, earlier
 
@@ -431,7 +431,7 @@ def _checked_run(
         retracking = Retracking.of(start.keyframes, named, earlier)
     if isinstance(pairs, LivePairs):
         if retracking is not None:
-            raise ConfigError("a live stream cannot be followed a second time", where=start.origin)
+            raise ConfigError("a live stream cannot be tracked again", where=start.origin)
         first, expected = _fresh(pairs, first, rest, is_drawn=DRAWN in named.boxes), None
     else:
         expected = expected_frames(pairs.rgb_info, first, named.end)
@@ -508,7 +508,7 @@ def first_pair(pairs: PairedSource) -> tuple[FramePair, Iterator[FramePair]]:
         raise PairingError(
             "the first frame has no partner",
             where=pairs.rgb_info.path,
-            hint="--on-missing hold goes on without",
+            hint="--on-missing hold continues without one",
         )
     return first, rest
 
@@ -546,9 +546,10 @@ def with_streams(request: TrackRequest) -> tuple[TrackRequest, DatasetRecording 
     recording = open_recording(rgb) if aux is None and not holds_results_alone(rgb) else None
     if recording is None and shows_results_alone(rgb):
         raise VideoError(
-            "these are the results of a run, and no recording",
+            "these are results of a run, not a recording",
             where=rgb,
-            hint="name the recording; --continue goes on with results, and render draws them by --boxes",
+            hint="name the recording; give --continue to track on from results, or draw them with "
+            "render --boxes",
         )
     if recording is None:
         return replace(request, rgb=rgb, aux=aux), None

@@ -237,7 +237,7 @@ class Tracker:
             ConfigError: The network is not for the pair's second stream.
         """
         if not self._is_begun:
-            raise BoxError("there is no box to follow", hint="initialize(pair, boxes) comes first")
+            raise BoxError("there is no box to track", hint="initialize(pair, boxes) comes first")
         self._require_fit(pair)
         begin = time.perf_counter()
         carried = self._carried(pair.image)

@@ -64,9 +64,7 @@ def _sequences_of(folder: Path, pictures: Path) -> Iterator[AnnotatedSequence]:
     earlier = EarlierRun.read(folder)
     rows = [row for boxes in earlier.rows.boxes.values() for row in boxes.values() if _is_trusted(row)]
     if not rows:
-        raise DatasetError(
-            "no box in it is to be trusted", where=folder, hint="correct it with dmtrack review"
-        )
+        raise DatasetError("it has no trusted box", where=folder, hint="correct it with dmtrack review")
     chosen = _chosen_frames(rows)
     where = pictures / f"{folder.absolute().name}-{_digest(folder)}"
     if not where.is_dir():

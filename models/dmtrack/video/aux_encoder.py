@@ -131,7 +131,7 @@ class EncodingOptions:
     def __post_init__(self) -> None:
         make_exact(self)
         if self.norm is AuxNorm.FIXED and self.range is None:
-            raise ConfigError("a fixed range has to be given", hint="add --aux-range LOW,HIGH")
+            raise ConfigError("--aux-norm fixed needs a range", hint="add --aux-range LOW,HIGH")
         if self.range is not None and self.norm not in (None, AuxNorm.FIXED):
             raise ConfigError(
                 f"--aux-range fixes what --aux-norm {self.norm} measures", hint="give one of them"

@@ -185,7 +185,7 @@ class VideoReader(FrameSource):
         times, frames = self._stamped, self._frames_to_here
         if times.restarts:
             often = counted(times.restarts, "time")
-            _LOGGER.warning("%s: its clock begins anew %s: the times go on", self._path, often)
+            _LOGGER.warning("%s: its clock restarts %s: the times continue", self._path, often)
         if times.moved and self.has_clock:
             said = (
                 "%s: %d of %d frames have the time of another one, or none: they are put between the others"

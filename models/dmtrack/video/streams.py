@@ -276,7 +276,7 @@ class PairingOptions:
             raise ConfigError(f"largest skew {float(self.max_skew_s)} s is negative")
         if self.max_skew_s is not None and self.sync is Sync.NEAREST:
             raise ConfigError(
-                "the nearest frame is taken however far it lies", hint="leave out --max-skew-ms"
+                "--sync nearest takes the nearest frame, however far", hint="leave out --max-skew-ms"
             )
         if self.rate_ratio <= 0:
             raise ConfigError(f"rate ratio {self.rate_ratio} is not positive")

@@ -260,7 +260,7 @@ def _unit_of_interval(stamps: Sequence[Fraction], path: Path) -> tuple[Timestamp
         for unit in TimestampUnit:
             if _SHORTEST_INTERVAL_S <= interval / unit.per_second < 1000 * _SHORTEST_INTERVAL_S:
                 return unit, f"frames are then {float(interval / unit.per_second * 1000):.4g} ms apart"
-    raise FormatError("the unit of its time stamps cannot be told", where=path, hint=_HINT_UNIT)
+    raise FormatError("the unit of its time stamps is not clear", where=path, hint=_HINT_UNIT)
 
 
 def _shown(value: Fraction) -> str:

@@ -75,7 +75,7 @@ def label_studio_text(recordings: Sequence[RecordingResults], options: Annotator
 def _regions(results: RecordingResults, options: AnnotatorOptions) -> Iterator[dict[str, Any]]:
     if results.size is None:
         raise FormatError(
-            "places are shares of the frame", where=results.name, hint="say how large it is: --size WxH"
+            "its positions are fractions of the frame", where=results.name, hint="give its size: --size WxH"
         )
     times = {frame.frame_index: frame.time_s for frame in results.frames if frame.time_s is not None}
     last = results.frames[-1].frame_index
@@ -157,7 +157,7 @@ def _is_of_usual_rate(value: JsonFields) -> bool:
 
 def _waypoints(value: JsonFields, size: PictureSize | None) -> Iterator[Waypoint]:
     if size is None or min(size) <= 0:
-        raise value.error("places are shares of the frame; say how large it is: --size WxH")
+        raise value.error("its positions are fractions of the frame; give its size: --size WxH")
     for entry in value.each("sequence"):
         x, y, w, h = (entry.needed(name) for name in ("x", "y", "width", "height"))
         across, down = size.width / 100, size.height / 100

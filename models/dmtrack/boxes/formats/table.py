@@ -92,7 +92,7 @@ class MergedTable:
         """Add the rows of an item; `OutputError` where its name was there, or they cannot be written."""
         if item in self.items:
             raise OutputError(
-                f"two results are called {item!r}, which nobody could tell apart",
+                f"two results are called {item!r}, which cannot be told apart",
                 where=self._path,
                 hint="rename one of their folders, or merge them into two files",
             )
@@ -153,7 +153,7 @@ def numbered_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 frame = named.get(ITEM, ""), named["frame"]
                 if frame in seen:
                     raise FormatError(
-                        "its frame has several boxes, and no column id says of which target",
+                        "several boxes in its frame, but no column id",
                         where=f"{path}, row {number}",
                         hint="boxes of a detector are read as MOT, with -1 for the id",
                     )

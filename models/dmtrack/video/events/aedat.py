@@ -109,7 +109,7 @@ def _packet_3(head: bytes, offset: int) -> _Packet3:
         and (packet.type > _POLARITY or packet.record_bytes == _RECORD_3.itemsize)
     )
     if not is_sane:
-        raise DecodeError(f"at byte {offset} should begin a packet, but what is there is none")
+        raise DecodeError(f"no packet begins at byte {offset}, where one should")
     return packet
 
 
@@ -250,7 +250,7 @@ def _chunks_4(
                 yield _torn(begin)
                 return
             if stream not in streams:
-                raise DecodeError(f"at byte {begin} should begin a packet, but what is there is none")
+                raise DecodeError(f"no packet begins at byte {begin}, where one should")
             try:
                 chunk = _chunk_4(streams[stream].kind, stream == wanted, unpack(file.read(length)), begin)
             except Exception as error:

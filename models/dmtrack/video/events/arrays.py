@@ -122,7 +122,7 @@ TableOpener = Callable[[ExitStack], _StoredTable]
 def open_npy(path: Path, options: EventOptions) -> OpenedEvents:
     """Open an `.npy` file with a structured array, or with four numbers an event.
 
-    `FormatError`: it holds no events, or which column is which cannot be told.
+    `FormatError`: it holds no events, or it is not clear which column is which.
     """
 
     def table(stack: ExitStack) -> _StoredTable:

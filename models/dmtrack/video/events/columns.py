@@ -181,7 +181,9 @@ def _guessed_order(columns: Sequence[Numbers]) -> dict[str, int]:
         if place not in polarity and len(column) and bool((np.diff(column) >= 0).all())
     }
     if len(polarity) != 1 or not spans:
-        raise FormatError("which column is which cannot be told", hint="say it, such as --columns txyp")
+        raise FormatError(
+            "cannot tell which column is which", hint="give their order, such as --columns txyp"
+        )
     fractions = [place for place in spans if bool((columns[place] % 1 != 0).any())]
     time = max(fractions or spans, key=spans.__getitem__)
     x, y = (place for place in range(4) if place not in (time, polarity[0]))

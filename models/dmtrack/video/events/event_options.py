@@ -88,7 +88,7 @@ class EventOptions:
     def __post_init__(self) -> None:
         make_exact(self)
         if self.window_us is not None and self.count is not None:
-            raise ConfigError("a window of time and a number of events are two ways to choose: give one")
+            raise ConfigError("--window-ms and --events exclude each other")
         if self.window_us is not None and self.window_us <= 0:
             raise ConfigError("the window of time is not positive")
         if self.columns is not None:

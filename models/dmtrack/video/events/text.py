@@ -45,7 +45,7 @@ def open_text(path: Path, options: EventOptions) -> OpenedEvents:
 
     A line of names above the numbers says the order of the columns; else it is told from the first lines. A
     line of two numbers above the events is the size of the sensor. Lines that begin with `#` or `%` are
-    remarks. `FormatError`: it is no table of numbers, or which column is which cannot be told.
+    remarks. `FormatError`: it is no table of numbers, or it is not clear which column is which.
     """
     with path.open("rb") as file:
         sample = file.read(_SAMPLE_BYTES)
@@ -97,7 +97,7 @@ def _heading(sample: bytes, *, has_order: bool) -> _Heading:
     begun = shown(sample[end : end + 80].decode("utf-8", "replace").partition("\n")[0].strip())
     raise FormatError(
         f"the line at byte {end}, {begun}, is neither numbers nor the names of columns",
-        hint="name them t, x, y and p, or say their order, such as --columns txyp",
+        hint="name them t, x, y and p, or give their order, such as --columns txyp",
     )
 
 
