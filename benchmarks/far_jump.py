@@ -17,8 +17,8 @@ import av
 import cv2
 import numpy as np
 
+from dmtrack.run.inputs import drawing_scene, first_pair, open_inputs
 from dmtrack.run.request import TrackRequest
-from dmtrack.run.session import drawing_scene, first_pair, open_inputs
 from dmtrack.video.streams import PairingOptions
 from dmtrack_cli.review.frames import FrameShelf
 

@@ -14,8 +14,8 @@ from dmtrack.alignment.time_offset import TimeOffset
 from dmtrack.errors import ConfigError
 from dmtrack.options import Option
 from dmtrack.output.record import to_json
+from dmtrack.run.inputs import with_streams
 from dmtrack.run.request import TrackRequest
-from dmtrack.run.session import with_streams
 from dmtrack.video.streams import PairingOptions
 from dmtrack_cli.console import facts_table, out
 from dmtrack_cli.option_groups import Without, grouped

@@ -18,9 +18,9 @@ from dmtrack.drawing.trail import VideoOptions
 from dmtrack.errors import counted
 from dmtrack.options import Option
 from dmtrack.run.codecs import CodecOptions
+from dmtrack.run.inputs import expected_frames, first_pair, with_streams
 from dmtrack.run.request import TrackRequest
 from dmtrack.run.results_folder import default_folder
-from dmtrack.run.session import expected_frames, first_pair, with_streams
 from dmtrack.video.aux_encoder import EncodingOptions
 from dmtrack.video.pairing import open_pair
 from dmtrack.video.streams import PairingOptions

@@ -12,8 +12,9 @@ from program import csv_rows, write_csv
 from dmtrack.errors import DatasetError, DmtrackError
 from dmtrack.geometry.box import Box
 from dmtrack.run.corrections import EarlierRun
+from dmtrack.run.inputs import open_inputs
 from dmtrack.run.request import NetworkOptions, OutputOptions, TrackRequest, TwoWay
-from dmtrack.run.session import open_inputs, track_to_folder
+from dmtrack.run.session import track_to_folder
 from dmtrack.tracking.start import TargetStart
 from dmtrack.training import results_data
 from dmtrack.training.results_data import sequences_of_results

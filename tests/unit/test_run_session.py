@@ -7,8 +7,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from dmtrack.run.inputs import drawing_scene, first_pair, open_inputs
 from dmtrack.run.request import TrackRequest
-from dmtrack.run.session import drawing_scene, first_pair, open_inputs
 from dmtrack.video.position import Position
 
 

@@ -29,7 +29,7 @@ from dmtrack.errors import BoxError, DmtrackError, OutputError, printable
 from dmtrack.geometry.box import Box
 from dmtrack.options import ms_text
 from dmtrack.output.csv_text import csv_text
-from dmtrack.run.session import drawing_scene, first_pair, open_inputs, with_streams
+from dmtrack.run.inputs import drawing_scene, first_pair, open_inputs, with_streams
 from dmtrack.run.start_boxes import Draw
 from dmtrack.tracking.start import Keyframe, TargetStart, numbered, starts_and_corrections
 from dmtrack.video.position import Position

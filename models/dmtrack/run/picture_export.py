@@ -47,7 +47,7 @@ from dmtrack.geometry.box import Box
 from dmtrack.geometry.crop import rectangle
 from dmtrack.options import Option, make_exact
 from dmtrack.run.corrections import EarlierRun
-from dmtrack.run.session import open_inputs, with_streams
+from dmtrack.run.inputs import open_inputs, with_streams
 from dmtrack.tracking.result import TrackedBox, TrackState
 from dmtrack.video.aux_encoder import fine_heat, scaled_depth
 from dmtrack.video.frame import FramePair, Modality, Pixels

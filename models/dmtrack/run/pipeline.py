@@ -15,8 +15,8 @@ from dmtrack.network.backend import choose_backend, choose_device, choose_precis
 from dmtrack.network.inference import Device
 from dmtrack.network.weights.store import ResolvedWeights, resolve_weights
 from dmtrack.run.corrections import Retracking
+from dmtrack.run.inputs import open_inputs, opener, seen_by_detector, with_streams
 from dmtrack.run.request import Drawn, NetworkOptions, RecoveryOptions, TrackRequest
-from dmtrack.run.session import open_inputs, opener, seen_by_detector, with_streams
 from dmtrack.tracking.arrivals import Arrivals
 from dmtrack.tracking.cropping import cropper_for
 from dmtrack.tracking.result import FrameResult, TrackedBox

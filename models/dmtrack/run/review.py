@@ -23,10 +23,11 @@ from dmtrack.boxes.results import RecordingResults
 from dmtrack.errors import BoxError, ConfigError, DmtrackError
 from dmtrack.output.record import RECORD
 from dmtrack.run.corrections import EarlierRun
+from dmtrack.run.inputs import drawing_scene, first_pair, open_inputs, with_streams
 from dmtrack.run.request import NetworkOptions, OutputOptions, TrackRequest
 from dmtrack.run.results_folder import made_folder
 from dmtrack.run.retracking import Rows
-from dmtrack.run.session import drawing_scene, first_pair, open_inputs, prepared_run, with_streams
+from dmtrack.run.session import prepared_run
 from dmtrack.run.start_boxes import SMALLEST_SIDE_PX, DrawingScene
 from dmtrack.tracking.arrivals import Detections
 from dmtrack.tracking.edits import Keyframes, settled

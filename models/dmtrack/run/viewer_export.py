@@ -25,7 +25,7 @@ from dmtrack.boxes.formats.json_document import known, measure_json, sides
 from dmtrack.boxes.writing import file_name, means_folder, refuse_twins, require_room
 from dmtrack.errors import library_needed
 from dmtrack.run.corrections import EarlierRun
-from dmtrack.run.session import open_inputs, with_streams
+from dmtrack.run.inputs import open_inputs, with_streams
 from dmtrack.tracking.result import TrackedBox
 from dmtrack.video.encoding import Image8
 from dmtrack.video.frame import FramePair

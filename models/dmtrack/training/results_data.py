@@ -25,7 +25,7 @@ from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
 from dmtrack.errors import DatasetError
 from dmtrack.output.record import RECORD, results_in
 from dmtrack.run.corrections import EarlierRun
-from dmtrack.run.session import open_inputs, with_streams
+from dmtrack.run.inputs import open_inputs, with_streams
 from dmtrack.tracking.result import TrackedBox, TrackState
 from dmtrack.video.frame import FramePair, Modality
 from dmtrack.video.picture_file import encoded_picture
