@@ -48,7 +48,7 @@ class CountScale:
         may as well be degrees Celsius, of which a target may be far hotter than the scene. Different numbers
         below 0 are degrees Celsius, which become hundredths, or counts with a sign; where they are all the
         same, they stand for no measurement. What does not fit is made smaller; so are degrees where a target
-        is hotter than 655. Far numbers that are all the same are a sky.
+        is hotter than 655 K. Far numbers that are all the same are a sky.
         """
         known = numbers[_are_known(numbers)]
         below = known[known < 0]
@@ -71,7 +71,8 @@ class CountScale:
         middle = float(np.median(measured)) if measured.size else 0.0
         if not is_whole and middle <= FARTHEST_M:
             far = np.count_nonzero((known * _MILLI > _MOST + 0.5) & (known <= _WARM))
-            coarse = _HOT if _hottest(known) * _FINE > _MOST else _FINE
+            hottest_k = _hottest(known - _ZERO_CELSIUS)  # exports count hundredths of a kelvin
+            coarse = _HOT if hottest_k * _FINE > _MOST else _FINE
             return cls(_MILLI if middle <= _NEAR and far < _SPECKS else coarse, is_metres=True)
         is_kelvin = not is_whole and _KELVIN[0] <= middle <= _KELVIN[1] and farthest <= _HOTTEST
         high = max(min(high, _HOTTEST), _hottest(known)) if is_kelvin else high
