@@ -18,6 +18,7 @@ from dmtrack.boxes.reading import (
     item_id,
     read_all,
     read_results,
+    read_rows,
     recognise,
     result_files,
 )
@@ -449,6 +450,14 @@ def test_folders_of_runs_are_found(tmp_path):
         written(tmp_path / name / "boxes.csv", HEADER + "0,,,,1,1,2,3,4,,,,\n")
     assert result_files(tmp_path) == (tmp_path / "a" / "boxes.txt", tmp_path / "b" / "boxes.csv")
     assert result_files(tmp_path / "b") == (tmp_path / "b" / "boxes.csv",)
+    mot = ResultFormat.MOT
+    assert result_files(tmp_path, mot) == (tmp_path / "a" / "boxes.txt", tmp_path / "b" / "boxes.txt")
+    assert result_files(tmp_path, ResultFormat.CSV) == (tmp_path / "b" / "boxes.csv",)
+    assert result_files(tmp_path / "b", ResultFormat.COCO) == (tmp_path / "b" / "boxes.csv",)
+    with pytest.raises(FormatError, match=r"has no boxes\.csv in it"):
+        result_files(tmp_path / "a", ResultFormat.CSV)
+    done = export([tmp_path / "b"], tmp_path / "out.csv", source=mot)
+    assert [row.box.xywh for row in read_rows(done.files[0])] == [(1, 1, 1, 1)]
     assert folders_without_results(tmp_path) == (tmp_path / "failed",)
     with pytest.raises(FormatError, match="no folder that has"):
         result_files(tmp_path / "failed")

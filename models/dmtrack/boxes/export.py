@@ -143,7 +143,7 @@ def export(
     """
     target = format_of_name(str(output)) if target is None else target
     recordings = []
-    inputs = [file for path in results for file in result_files(path)]
+    inputs = [file for path in results for file in result_files(path, source)]
     notes: tuple[str, ...] = ()
     if stream is BoxStream.AUX:
         read, notes, size = *_in_aux_pixels(inputs, source, source_origin), None
@@ -195,7 +195,7 @@ def merge(
     What cannot be read is left out. The arguments are those of `export`. `FormatError`: nothing can be read;
     `OutputError`: the file exists or cannot be written, or two recordings have one name.
     """
-    files = [file for path in results for file in result_files(path)]
+    files = [file for path in results for file in result_files(path, source)]
     failures: list[FormatError] = []
     with inputs_kept(*files, *_of_runs(files)), MergedTable(Path(output), overwrite=overwrite) as table:
         for file in files:

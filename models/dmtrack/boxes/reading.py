@@ -39,6 +39,8 @@ _log = logging.getLogger(__name__)
 TABLE: Final = "boxes.csv"
 MOT: Final = "boxes.txt"
 
+_NAMES: Final = {ResultFormat.CSV: TABLE, ResultFormat.MOT: MOT, ResultFormat.MOTCHALLENGE: INFO}
+"""What is looked for in folders, in this order."""
 _NOT_A_NAME: Final = frozenset({"boxes", "gt", "groundtruth", "groundtruth_rect", "results", "init"})
 """Files of these names are called by the folder they are in."""
 _TARGET: Final = re.compile(r"(?P<name>.+)_id(?P<id>\d+)")
@@ -147,8 +149,8 @@ def read_all(
     return [one for group in groups for one in _joined(group)]
 
 
-def result_files(path: Path) -> tuple[Path, ...]:
-    """Return the files that hold the results at `path`.
+def result_files(path: Path, source: ResultFormat | None = None) -> tuple[Path, ...]:
+    """Return the files that hold the results at `path`, in a format, where that is said.
 
     It is a file; the results folder of a run; a sequence folder of MOTChallenge; or a folder of such folders,
     as a batch leaves them (its other sub-folders are passed over, see `folders_without_results`). Results of
@@ -159,12 +161,13 @@ def result_files(path: Path) -> tuple[Path, ...]:
         if not path.exists():
             raise FormatError("no such file or folder", where=path, hint="check the path")
         return (path,)
-    own = _file_in(path)
-    below = tuple(file for folder in _sub_folders(path) if (file := _file_in(folder)))
+    own = _file_in(path, source)
+    below = tuple(file for folder in _sub_folders(path) if (file := _file_in(folder, source)))
     files = (own, *below) if own else below
     if not files:
+        what = f"no {_NAMES[source]}" if source in _NAMES else f"neither {TABLE} nor {MOT}"
         raise FormatError(
-            f"has neither {TABLE} nor {MOT} in it, and no folder that has",
+            f"has {what} in it, and no folder that has",
             where=path,
             hint="name a results folder of dmtrack track, a folder of them, or a file",
         )
@@ -315,8 +318,9 @@ def record_beside(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _file_in(folder: Path) -> Path | None:
-    return next((folder / name for name in (TABLE, MOT, INFO) if (folder / name).is_file()), None)
+def _file_in(folder: Path, source: ResultFormat | None = None) -> Path | None:
+    names = (_NAMES[source],) if source in _NAMES else _NAMES.values()
+    return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
 def _sub_folders(folder: Path) -> list[Path]:
