@@ -35,6 +35,71 @@ def check(batch: EventBatch, *, tolerance_us: int = 0) -> None:
         np.testing.assert_array_equal(getattr(batch, name), C[name])
 
 
+TWO = [("sec", "nsec"), ("secs", "nsecs"), ("t_s", "t_us"), ("header.stamp.sec", "header.stamp.nanosec")]
+
+
+@pytest.mark.parametrize(("names", "turned"), [*((one, False) for one in TWO), (TWO[1], True)], ids=str)
+@pytest.mark.parametrize("kind", ["csv", "npy", "npz", "h5"])
+def test_times_in_two_columns(names, turned, kind, tmp_path):
+    """Of `t_s, t_us` the whole seconds alone were read: all events of a second were one moment."""
+    times_us = C["t"] + 1_700_000_000_300_000  # over the end of a second
+    rest = times_us % 1_000_000 * (1 if names[1] == "t_us" else 1000)
+    columns = dict(zip(names, (times_us // 1_000_000, rest), strict=True))
+    if turned:
+        columns = dict(reversed(columns.items()))
+    columns |= {name: C[name] for name in "xyp"}
+    path = tmp_path / f"a.{kind}"
+    table = np.zeros(len(times_us), [(name, np.int64) for name in columns])
+    for name, column in columns.items():
+        table[name] = column
+    if kind == "csv":
+        rows = "".join(",".join(str(int(cell)) for cell in row) + "\n" for row in table)
+        path.write_text(",".join(columns) + "\n" + rows)
+    elif kind == "npy":
+        np.save(path, table)
+    elif kind == "npz":
+        np.savez(path, **columns)
+    else:
+        h5py = pytest.importorskip("h5py")
+        with h5py.File(path, "w") as file:
+            for name, column in columns.items():
+                file[f"events/{name}"] = column
+    batch, notes = read(path)
+    np.testing.assert_array_equal(batch.t, times_us)
+    assert notes == ()
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["fractions", "whole seconds"])
+def test_the_same_times_in_two_units_are_not_added(whole, tmp_path):
+    seconds = C["t"] * 3 // 1_000_000 if whole else C["t"] * 3 / 1e6
+    rows = zip(seconds.tolist(), (C["t"] * 3).tolist(), C["x"], C["y"], C["p"], strict=True)
+    text = "".join(f"{s},{t},{x},{y},{int(p)}\n" for s, t, x, y, p in rows)
+    (tmp_path / "a.csv").write_text("t_s,t_us,x,y,p\n" + text)
+    batch, _ = read(tmp_path / "a.csv")
+    assert batch.t.max() <= 3 * C["t"].max()
+
+
+@pytest.mark.parametrize("above", ["Sensor: DAVIS346\n", "A recording\nwidth,346\n\nof mine, in May\n"])
+@pytest.mark.parametrize("order", [None, "txyp"])
+def test_lines_above_the_names_are_passed_over(above, order, tmp_path):
+    path = tmp_path / "a.csv"
+    rows = "".join(f"{e.t},{e.x},{e.y},{int(e.p)}\n" for e in EVENTS)
+    path.write_text(above + ("" if order else "t,x,y,p\n") + rows)
+    options = EventOptions(columns=order)
+    check(read(path, options)[0])
+    path.write_text(above + rows)
+    if order is None:
+        with pytest.raises(FormatError, match="is neither numbers nor the names"):
+            read(path)
+
+
+def test_what_excel_calls_unicode_text_is_said(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("t\tx\ty\tp\n1\t2\t3\t1\n", encoding="utf-16")
+    with pytest.raises(FormatError, match="UTF-16, which is not read; save it as"):
+        open_events(path)
+
+
 @pytest.mark.parametrize(
     "header",
     [

@@ -359,7 +359,7 @@ class TestDamage:
 
     @pytest.mark.parametrize("suffix", [".raw", ".dat", ".aedat4", ".npz", ".npy", ".csv", ".h5", ".es"])
     def test_wrong_magic_names_the_known_formats(self, suffix, tmp_path):
-        path = written(tmp_path / f"a{suffix}", bytes(range(255, 0, -1)) * 8)
+        path = written(tmp_path / f"a{suffix}", bytes(range(254, 0, -1)) * 8)
         with pytest.raises((FormatError, DecodeError)) as caught:
             open_events(path)
         assert "Prophesee RAW" in str(caught.value) or suffix == ".npz"

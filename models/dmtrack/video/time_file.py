@@ -64,9 +64,9 @@ UNIT_WORDS: Final = {
     word: unit
     for unit, words in (
         (TimestampUnit.S, "s sec secs second seconds"),
-        (TimestampUnit.MS, "ms msec millis milliseconds"),
-        (TimestampUnit.US, "us usec µs micros microseconds"),
-        (TimestampUnit.NS, "ns nsec nanos nanoseconds"),
+        (TimestampUnit.MS, "ms msec msecs millis milliseconds"),
+        (TimestampUnit.US, "us usec usecs µs micros microseconds"),
+        (TimestampUnit.NS, "ns nsec nsecs nanosec nanosecs nanos nanoseconds"),
     )
     for word in words.split()
 }

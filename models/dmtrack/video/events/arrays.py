@@ -166,8 +166,8 @@ def _table_of_archive(archive: zipfile.ZipFile, stack: ExitStack) -> _StoredTabl
     members = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
     members.pop(_FRAME_TIMES, None)
     names = list(members)
-    found, _ = names_to_columns(names)
-    missing = [name for name in "txyp" if name not in found]
+    found = names_to_columns(names)
+    missing = [name for name in "txyp" if name not in found.places]
     if missing and len(called := [name for name in names if "event" in name.lower()]) == 1:
         names = called
     if missing and len(names) != 1:
@@ -175,7 +175,7 @@ def _table_of_archive(archive: zipfile.ZipFile, stack: ExitStack) -> _StoredTabl
             f"the array {missing[0]} is missing (arrays: {', '.join(sorted(names)) or 'none'})",
             hint="t, x, y and p are needed",
         )
-    wanted = names if missing else [names[found[name]] for name in "txyp"]
+    wanted = names if missing else [names[place] for place in found.needed]
     begin = archive.getinfo(members[wanted[0]]).header_offset
     tables = [_one_array(partial(archive.open, members[name]), stack, begin) for name in wanted]
     packed = sum(archive.getinfo(members[name]).compress_size for name in wanted)

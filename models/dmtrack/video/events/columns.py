@@ -30,6 +30,8 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
 """What columns are called, by what they hold."""
 _SUFFIXED: Final = re.compile(r"(\w+?)(?:[\s_]*[\[(]\s*([^\W\d]+|-|1)\s*[\])]|[\s_]+([^\W\d]+))")
 """A name and its unit: `time(us)`, `timestamp_us`, `x [px]`."""
+_STAMP: Final = re.compile(rf"(?:(?:header[._/])?(?:stamp|ts|time)[._/])?({'|'.join(UNIT_WORDS)})")
+"""A unit that stands for times: `sec`, `header.stamp.nsecs`."""
 _EPOCH_S: Final = (1e9, 4e9)  # seconds from 1970 to the years of 2001 and 2096
 _USUAL_RATE: Final = 3e5  # events a second of a recording
 _SHORT_S: Final = 0.01  # hardly a recording is shorter
@@ -43,14 +45,32 @@ _FEWEST_EVEN, _LONGEST_EVEN_S = 8, 0.1
 _MAX_TIME: Final = 1 << 62
 
 
-def names_to_columns(names: Sequence[str]) -> tuple[dict[str, int], TimestampUnit | None]:
-    """Return where t, x, y and p are among columns that have names, and the unit that time's name states."""
+@dataclass(frozen=True, slots=True)
+class NamedColumns:
+    """Where t, x, y and p are among columns that have names."""
+
+    places: Mapping[str, int]
+    unit: TimestampUnit | None = None  # which the name of the times states
+    other_times: tuple[int, TimestampUnit] | None = None  # more times, and the unit that their name states
+
+    @property
+    def needed(self) -> tuple[int, ...]:
+        """The places of t, x, y, p, if each is there, and of more times; else nothing."""
+        places = tuple(self.places[name] for name in "txyp" if name in self.places)
+        more = () if self.other_times is None else self.other_times[:1]
+        return places + more if len(places) == len("txyp") else ()
+
+
+def names_to_columns(names: Sequence[str]) -> NamedColumns:
+    """Find t, x, y and p by the names of columns, and times that are stored in two, such as `sec, nsec`."""
     known = {alias: key for key, aliases in _NAMES.items() for alias in aliases}
     places: dict[str, int] = {}
-    unit = None
+    unit = other = None
     for place, name in enumerate(names):
         word, suffix = name.strip().strip("\"'").lower(), ""
-        if word not in known and (parts := _SUFFIXED.fullmatch(word)):
+        if word not in known and (parts := _STAMP.fullmatch(word)):
+            word, suffix = "t", parts[1]
+        elif word not in known and (parts := _SUFFIXED.fullmatch(word)):
             word, suffix = parts[1], parts[2] or parts[3]
         key = known.get(word)
         if key is None or (
@@ -60,18 +80,21 @@ def names_to_columns(names: Sequence[str]) -> tuple[dict[str, int], TimestampUni
         if key not in places:
             places[key] = place
             unit = UNIT_WORDS[suffix] if key == "t" and suffix else unit
-    return places, unit
+        elif key == "t" and suffix and other is None:
+            other = (place, UNIT_WORDS[suffix])
+    return NamedColumns(places, unit, other)
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnMeaning:
     """How columns of numbers become events."""
 
-    places: tuple[int, ...]  # which columns hold t, x, y and p
+    places: tuple[int, ...]  # which columns hold t, x, y and p, and what is to be added to t, if anything is
     unit: TimestampUnit  # of the times
     offset: int = 0  # added to the times before, in their unit (some files keep it apart)
     notes: tuple[str, ...] = ()  # what had to be assumed, a sentence each
     negative: float = 0.0  # polarity above it is positive
+    rest_unit: TimestampUnit | None = None  # of what is to be added to t
 
     @classmethod
     def settled(
@@ -92,14 +115,15 @@ class ColumnMeaning:
         four is missing, or it cannot be told which is which.
         """
         notes = []
-        stated: TimestampUnit | None = None
+        named = NamedColumns({})
         if options.columns is None and names is None and not all(map(_are_numbers, sample)):
             raise FormatError("its columns are no lists of numbers")
         if options.columns is not None:
             order = parse_order(options.columns)
             found = {name: place for place, name in enumerate(order) if name != "-"}
         elif names is not None:
-            found, stated = names_to_columns(names)
+            named = names_to_columns(names)
+            found = dict(named.places)
             missing = [name for name in "txyp" if name not in found]
             if missing:
                 raise FormatError(
@@ -116,7 +140,10 @@ class ColumnMeaning:
         places = tuple(found[name] for name in "txyp")
         if not all(_are_numbers(sample[place]) for place in places):
             raise FormatError("its columns are no lists of numbers")
-        unit = options.unit or stated
+        unit, rest_unit = options.unit or named.unit, None
+        samples = [sample] if tail is None else [sample, tail]
+        if options.unit is None and (pair := _in_two(samples, places[0], named)) is not None:
+            places, unit, rest_unit = (pair[0], *places[1:], pair[1]), TimestampUnit.S, pair[2]
         if unit is None:
             t = sample[places[0]]
             end, count = (t, len(t)) if tail is None or total is None else (tail[places[0]], total)
@@ -124,27 +151,48 @@ class ColumnMeaning:
             notes.append(f"Times are taken as {unit} (--time-unit).")
         if offset:
             notes.append(f"Its t_offset of {offset} is added.")
-        return cls(places, unit, offset, tuple(notes), _lower_polarity(sample[places[3]]))
+        return cls(places, unit, offset, tuple(notes), _lower_polarity(sample[places[3]]), rest_unit)
 
     def events(self, columns: Sequence[Numbers]) -> EventBatch:
         """Return the events of `(N,)` columns.
 
         Coordinates that no sensor can have become the largest number there is, which is found out later.
         """
-        t, x, y, p = (columns[place] for place in self.places)
-        return EventBatch(
-            self._microseconds(t), _coordinate(x), _coordinate(y), np.asarray(p > self.negative)
-        )
+        t, x, y, p, *rest = (columns[place] for place in self.places)
+        times = _microseconds(t, self.unit, self.offset)
+        if self.rest_unit is not None:
+            times += _microseconds(rest[0], self.rest_unit)
+        return EventBatch(times, _coordinate(x), _coordinate(y), np.asarray(p > self.negative))
 
-    def _microseconds(self, t: Numbers) -> Times:
-        if t.dtype.kind in "iu" and self.unit is TimestampUnit.US:
-            return t.astype(np.int64) + self.offset
-        if t.dtype.kind in "iu" and self.unit is TimestampUnit.NS:
-            return (t.astype(np.int64) + self.offset) // 1000
-        whole = t.astype(np.int64) if t.dtype.kind in "iu" else t  # an offset may be more than they can hold
-        micro = (whole + self.offset) * (1e6 / self.unit.per_second)
-        bounded = np.nan_to_num(micro, nan=-_MAX_TIME).clip(-_MAX_TIME, _MAX_TIME)
-        return np.asarray(np.rint(bounded), dtype=np.int64)
+
+def _microseconds(t: Numbers, unit: TimestampUnit, offset: int = 0) -> Times:
+    if t.dtype.kind in "iu" and unit is TimestampUnit.US:
+        return t.astype(np.int64) + offset
+    if t.dtype.kind in "iu" and unit is TimestampUnit.NS:
+        return (t.astype(np.int64) + offset) // 1000
+    whole = t.astype(np.int64) if t.dtype.kind in "iu" else t  # an offset may be more than they can hold
+    micro = (whole + offset) * (1e6 / unit.per_second)
+    bounded = np.nan_to_num(micro, nan=-_MAX_TIME).clip(-_MAX_TIME, _MAX_TIME)
+    return np.asarray(np.rint(bounded), dtype=np.int64)
+
+
+@np.errstate(invalid="ignore")
+def _in_two(
+    samples: Sequence[Sequence[Numbers]], t: int, named: NamedColumns
+) -> tuple[int, int, TimestampUnit] | None:
+    """Return the columns of whole seconds and of what is added to them, and the unit of that.
+
+    None: there is no such pair, or the same times are stored in two units.
+    """
+    if named.unit is None or named.other_times is None:
+        return None
+    other, other_unit = named.other_times
+    whole, rest, unit = (t, other, other_unit) if named.unit is TimestampUnit.S else (other, t, named.unit)
+    is_pair = (named.unit is TimestampUnit.S) != (other_unit is TimestampUnit.S) and all(
+        bool((one[whole] % 1 == 0).all() and ((one[rest] >= 0) & (one[rest] < unit.per_second)).all())
+        for one in samples
+    )
+    return (whole, rest, unit) if is_pair else None
 
 
 def _lower_polarity(sample: Numbers) -> float:

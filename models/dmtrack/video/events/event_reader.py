@@ -7,6 +7,7 @@ without end, reading stops. What was yielded before stays valid.
 from __future__ import annotations
 
 import logging
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -144,6 +145,8 @@ def _opener(path: Path) -> Opener | None:
         return _without_options(open_dat if is_dat else open_raw)
     if suffix == ".npz":
         return open_npz
+    if suffix in _TEXT_SUFFIXES and head.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        return _open_utf16
     if suffix in _TEXT_SUFFIXES and looks_like_table(head):
         return open_text
     return _open_nmnist if suffix == ".bin" else None
@@ -159,6 +162,10 @@ def _open_aedat2(path: Path, _: EventOptions) -> OpenedEvents:
 
 def _open_nmnist(path: Path, _: EventOptions) -> OpenedEvents:
     raise FormatError("a .bin file, as of N-MNIST, is not read", hint=_HINT_CONVERT)
+
+
+def _open_utf16(path: Path, _: EventOptions) -> OpenedEvents:
+    raise FormatError("this is text in UTF-16, which is not read", hint='save it as "CSV UTF-8"')
 
 
 _BY_MAGIC: Final[tuple[tuple[bytes, Opener], ...]] = (

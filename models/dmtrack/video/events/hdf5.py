@@ -151,14 +151,14 @@ def _find(file: Any, h5py: Any) -> _DataSets:  # noqa: ANN401
     groups, tables = _walked(file, h5py)
     for group in groups:
         members = list(file[group] if group else file)
-        columns, _ = names_to_columns(members)
-        paths = tuple(f"{group}/{members[columns[key]]}".lstrip("/") for key in "txyp" if key in columns)
-        if len(paths) == 4 and all(path in tables and file[path].ndim == 1 for path in paths):
-            return _DataSets(paths, tuple(members[columns[key]] for key in "txyp"))
+        called = tuple(members[place] for place in names_to_columns(members).needed)
+        paths = tuple(f"{group}/{name}".lstrip("/") for name in called)
+        if paths and all(path in tables and file[path].ndim == 1 for path in paths):
+            return _DataSets(paths, called)
     for name in sorted(tables, key=lambda name: (not name.endswith("events"), name)):
         table = file[name]
         fields = table.dtype.names
-        if fields is not None and len(names_to_columns(fields)[0]) == 4:
+        if fields is not None and names_to_columns(fields).needed:
             return _DataSets((name,), fields)
         if table.ndim == 2 and table.shape[1] == 4 and name.lower().endswith("events"):
             return _DataSets((name,), None)

@@ -79,9 +79,9 @@ def looks_like_table(head: bytes) -> bool:
 
 
 def _heading(sample: bytes, *, has_order: bool) -> _Heading:
-    """Read what stands above the numbers; a line of unknown words is passed over if the order is known."""
+    """Read what stands above the numbers; other lines are passed over where the order is named or known."""
     begin = end = len(BOM_UTF8) if sample.startswith(BOM_UTF8) else 0  # spreadsheets write one
-    names, size = None, None
+    names = size = unknown = None
     for line in sample[begin:].splitlines(keepends=True):
         text = line.strip()
         fields = text.translate(_SEPARATORS).split()
@@ -90,10 +90,13 @@ def _heading(sample: bytes, *, has_order: bool) -> _Heading:
         elif not text or text[:1] in b"#%":
             names = names or _names_in(text.lstrip(b"#% "))
         elif _NUMBER.fullmatch(fields[0]):
-            return _Heading(end, names, size)
-        elif names is None and (names := _names_in(text)) is None and not (has_order and end == begin):
+            if unknown is None or names is not None or has_order:
+                return _Heading(end, names, size)
             break
+        elif names is None and (names := _names_in(text)) is None:
+            unknown = end
         end += len(line)
+    end = end if unknown is None else unknown
     begun = shown(sample[end : end + 80].decode("utf-8", "replace").partition("\n")[0].strip())
     raise FormatError(
         f"the line at byte {end}, {begun}, is neither numbers nor the names of columns",
@@ -104,7 +107,7 @@ def _heading(sample: bytes, *, has_order: bool) -> _Heading:
 def _names_in(line: bytes) -> list[str] | None:
     text = line.decode("utf-8", "replace")
     names = re.split(r"[,;\t]", text) if re.search(r"[,;\t]", text) else text.split()
-    return names if len(names_to_columns(names)[0]) == 4 else None
+    return names if names_to_columns(names).needed else None
 
 
 def _plain(data: bytes) -> bytes:
@@ -142,7 +145,8 @@ def _leading_rows(lines: Sequence[bytes]) -> Rows:
 
 
 def _chunks(path: Path, offset: int, meaning: ColumnMeaning) -> Iterator[Chunk]:
-    places, meaning = meaning.places, replace(meaning, places=(0, 1, 2, 3))
+    places = meaning.places
+    meaning = replace(meaning, places=tuple(range(len(places))))
     rest = b""
     for _, read, _ in record_blocks(path, offset, 1, _BLOCK_BYTES):
         data = rest + read
@@ -171,9 +175,9 @@ def _decoded(data: bytes, offset: int, places: tuple[int, ...], meaning: ColumnM
 
 
 def _table(data: bytes, places: tuple[int, ...]) -> Rows:
-    """Return `(N, 4)` numbers of whole lines: t, x, y, p; `ValueError`: a field is missing or no number."""
+    """Return `(N, K)` numbers of K columns of whole lines; `ValueError`: a field is missing or no number."""
     if not data.strip():
-        return np.empty((0, 4))
+        return np.empty((0, len(places)))
     rows = np.loadtxt(io.BytesIO(_plain(data)), dtype=np.float64, usecols=places, ndmin=2, comments="#")
     if not np.isfinite(rows).all():
         raise ValueError("infinite, or no number")
