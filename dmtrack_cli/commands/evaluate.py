@@ -19,7 +19,7 @@ from dmtrack.evaluation.clips import ClipResult, score_auc
 from dmtrack.evaluation.comparison import Comparison
 from dmtrack.evaluation.evaluation import Evaluation, evaluate_results, evaluation_json
 from dmtrack.evaluation.scoring import ScoringOptions
-from dmtrack.options import Option
+from dmtrack.options import Option, command_words
 from dmtrack_cli.batch_run import run_plan
 from dmtrack_cli.console import EXIT_SOME_FAILED, err, listing, out
 from dmtrack_cli.option_groups import grouped
@@ -30,7 +30,10 @@ _RUN: Final = "Running the tracker"
 _NO_RESULTS: Final = "name results, with --dataset; or clips to run the tracker over: --run FOLDER"
 _NO_DATASET: Final = "say of what: --dataset FOLDER; `dmtrack evaluate --run FOLDER` runs the tracker"
 _BOTH: Final = "the tracker makes its own results: leave out RESULTS and --dataset"
-_NEEDS_OUTPUT: Final = "--export-vot copies the results of -o: give both"
+_WITH_OUTPUT: Final = ("--export-vot", "--jobs")
+_OF_RUN: Final = "is for --run, which tracks"
+_OF_REPORT: Final = "is for reports: give -o as well"
+_OF_FIGURES: Final = "is for --run without -o: reports have a CSV"
 
 
 @grouped
@@ -101,6 +104,7 @@ def evaluate(
             raise typer.BadParameter(_NO_RESULTS)
         if dataset is None:
             raise typer.BadParameter(_NO_DATASET, param_hint="RESULTS")
+        _require_unsaid(_OF_RUN, *command_words(running), *_given(resume=resume, csv=table))
         evaluation = evaluate_results(
             results, dataset, scoring, compared=compare, output=output, overwrite=overwrite
         )
@@ -109,6 +113,7 @@ def evaluate(
     if results or dataset is not None:
         raise typer.BadParameter(_BOTH)
     if output is not None:
+        _require_unsaid(_OF_FIGURES, *_given(csv=table))
         existing = Existing.RESUME if resume else Existing.OVERWRITE if overwrite else Existing.REFUSE
         failed = 0
 
@@ -125,10 +130,21 @@ def evaluate(
         err.print(f"tracked with {settings}", soft_wrap=True)
         if failed:
             raise typer.Exit(EXIT_SOME_FAILED)
-    elif running.workspace is not None:
-        raise typer.BadParameter(_NEEDS_OUTPUT)
     else:
+        words = (word for word in command_words(running) if word.startswith(_WITH_OUTPUT))
+        said = _given(resume=resume, json=json, compare=compare)
+        _require_unsaid(_OF_REPORT, *words, *command_words(scoring), *said)
         _measure(run, running, table, overwrite=overwrite)
+
+
+def _given(**options: object) -> list[str]:
+    """Return the names of options of the command's own that are given."""
+    return [f"--{name}" for name, value in options.items() if value]
+
+
+def _require_unsaid(why_not: str, *words: str) -> None:
+    for word in words:
+        raise typer.BadParameter(why_not, param_hint=word.partition("=")[0])
 
 
 def _say(evaluation: Evaluation, *, as_json: bool) -> None:

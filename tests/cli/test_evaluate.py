@@ -188,6 +188,15 @@ def test_boxes_of_pictures_of_another_size_are_recognised_too(lasher, run_cli, s
         (("results", "--dataset", "results/good/s1.txt"), 3, "s1.txt: is a file, and no zip"),
         (("results", "--dataset", "LasHeR", "--compare", "good", "bad"), 4, "no tracker 'bad'"),
         (("results", "--run", "LasHeR"), 2, "leave out RESULTS"),
+        (("results", "--dataset", "LasHeR", "--modality", "thermal"), 2, "--modality: is for --run"),
+        (("results", "--dataset", "LasHeR", "--csv", "a.csv"), 2, "--csv: is for --run"),
+        (("results", "--dataset", "LasHeR", "--resume"), 2, "--resume: is for --run"),
+        (("--run", "LasHeR", "--csv", "a.csv", "-o", "out"), 2, "--csv: is for --run without -o"),
+        (("--run", "LasHeR", "--json"), 2, "--json: is for reports: give -o"),
+        (("--run", "LasHeR", "--resume"), 2, "--resume: is for reports: give -o"),
+        (("--run", "LasHeR", "--jobs", "2"), 2, "--jobs: is for reports: give -o"),
+        (("--run", "LasHeR", "--order", "xyxy"), 2, "--order: is for reports: give -o"),
+        (("--run", "LasHeR", "--compare", "good", "bad"), 2, "--compare: is for reports: give -o"),
     ],
 )
 def test_what_cannot_be_done(words, code, said, lasher, run_cli):
