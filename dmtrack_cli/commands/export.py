@@ -97,7 +97,7 @@ def export(
         int,
         Option(
             "--from-origin",
-            "Coordinate of the top left pixel in MOT input files.",
+            "Coordinate of the top left pixel in input files of MOT and of rows of boxes alone.",
             metavar="[0|1]",
             parse=parse_origin,
         ),

@@ -194,6 +194,16 @@ def test_lost_targets_have_no_line_in_mot_files_unless_wanted(run_cli):
     assert Path("c.txt").read_text().splitlines()[1] == "2,1,1.5,2,3,4,0.5,-1,-1,-1"
 
 
+def test_rows_of_boxes_count_pixels_as_the_person_says(run_cli):
+    Path("a.txt").write_text("11,21,30,40\n12,22,30,40\n")
+    assert run_cli("export", "a.txt", "--format", "lasher", "--from-origin", "1", "-o", "b.txt").code == 0
+    assert Path("b.txt").read_text() == "10,20,30,40\n11,21,30,40\n"
+    Path("a.csv").write_text("frame,id,x,y,w,h\n0,1,11,21,30,40\n")
+    outcome = run_cli("export", "a.csv", "--format", "lasher", "--from-origin", "1", "-o", "c.txt")
+    assert Path("c.txt").read_text() == "11,21,30,40\n"
+    assert "a.csv: csv says itself where pixels count from" in outcome.err
+
+
 def test_coco_has_the_corners_as_segmentation(run_cli, mot):
     assert run_cli("export", mot, "--format", "coco", "-o", "a.json").code == 0
     for one in json.loads(Path("a.json").read_text())["annotations"]:

@@ -46,6 +46,7 @@ _NOT_A_NAME: Final = frozenset({"boxes", "gt", "groundtruth", "groundtruth_rect"
 _TARGET: Final = re.compile(r"(?P<name>.+)_id(?P<id>\d+)")
 _VOT_RUN: Final = re.compile(r"(?P<name>.+)_\d{3}")
 _ONE_TARGET: Final = frozenset({ResultFormat.VOT, ResultFormat.LASHER})
+_OF_ANY_ORIGIN: Final = frozenset({ResultFormat.MOT, ResultFormat.MOTCHALLENGE, ResultFormat.LASHER})
 _BOX_COLUMNS: Final = (4, 8)
 _HINT: Final = f"`dmtrack export --from FORMAT` reads {', '.join(ResultFormat)}"
 
@@ -63,7 +64,8 @@ def read_results(
     Args:
         path: The file (`result_files` finds it in a folder).
         source: Its format; None finds out.
-        origin: What the top left pixel is called in a MOT file, unless the `run.json` beside it says 1.
+        origin: What the top left pixel is called in a MOT file, unless the `run.json` beside it says 1, and
+            in rows of boxes alone, where 0 goes by their name and number of values; 1 for others is logged.
         size: Of the frames, for files that need it and do not say it.
         heeds_shares: The caller tells shares of the picture from pixels; else a warning names them.
 
@@ -73,6 +75,10 @@ def read_results(
     path = Path(path)
     with translated(FormatError, "cannot be read", where=path):
         source = source or recognise(path)
+        if origin and source not in _OF_ANY_ORIGIN:
+            _log.warning(
+                "%s: %s says itself where pixels count from, whatever --from-origin is", path, source
+            )
         name, who = recording_name(path, source)
         readers: dict[ResultFormat, Callable[[], tuple[RecordingResults, ...]]] = {
             ResultFormat.MOT: lambda: (read_mot(path, name, origin or _recorded_origin(path)),),
@@ -80,7 +86,7 @@ def read_results(
             ResultFormat.JSON: lambda: (read_json_results(path, name),),
             ResultFormat.JSONL: lambda: (read_json_lines(path, name),),
             ResultFormat.VOT: lambda: (read_vot(path, name, who),),
-            ResultFormat.LASHER: lambda: (read_row_per_frame(path, name, who),),
+            ResultFormat.LASHER: lambda: (read_row_per_frame(path, name, who, origin or None),),
             ResultFormat.CVAT: lambda: (read_cvat(path, name),),
             ResultFormat.CVAT_VIDEO: lambda: (read_cvat_video(path, name),),
             ResultFormat.COCO: lambda: read_coco(path, name),

@@ -20,14 +20,17 @@ from dmtrack.geometry.box import Box
 _ABSENT: Final = "nan,nan,nan,nan"
 
 
-def read_row_per_frame(path: Path, name: str, target_id: int = 1) -> RecordingResults:
+def read_row_per_frame(
+    path: Path, name: str, target_id: int = 1, origin: int | None = None
+) -> RecordingResults:
     """Read one target.
 
     Rows have 4 values, or 8 (a polygon, whose bounding box is taken). The file has no id: it gets
-    `target_id`. `FormatError`: it cannot be read, or a row (named) is malformed.
+    `target_id`. `origin` is what the first pixel is called; None tells it from the file. `FormatError`: it
+    cannot be read, or a row (named) is malformed.
     """
     gatherer = ResultsGatherer()
-    for index, row in enumerate(read_boxes(path).boxes):
+    for index, row in enumerate(read_boxes(path, origin=origin).boxes):
         box = None if np.isnan(row).any() else Box(*(float(value) for value in row))
         gatherer.add(index, target_id, box)
     return gatherer.results(name)
