@@ -248,8 +248,8 @@ def test_openvino_gives_the_same_bits_with_any_number_of_threads(networks, tmp_p
             apart = [one.run(network) for one in alone]
             maps.append(HeadOutput(*map(torch.cat, zip(*apart, strict=True))))
             maps.append(inputs.run(network))
-            for coming in [*network._coming.values()]:
-                coming.result()
+            for pending in [*network._pending.values()]:
+                pending.result()
             maps.append(inputs.run(network))  # by the program for several at once
             used = {key.at_once for key in network._requests if key.shape.part == "step"}
             assert used == {1, threads}

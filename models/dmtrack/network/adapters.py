@@ -1,7 +1,7 @@
 """The trained part: spatio-temporal adapter (STMA) and the two halves of PMCA.
 
-All three are bottlenecks that add to a frozen block. They are written bottom-up; shapes are in
-the docstring of each `forward`. B batch, N tokens, C width, T templates, P tokens a template.
+All three are bottlenecks whose outputs are added to a frozen block. Shapes are in the docstring of each
+`forward`: B batch, N tokens, C width, T templates, P tokens a template.
 
 Source: specification 1.3-1.5 (DMTrack, arXiv 2508.01592).
 """
@@ -26,9 +26,10 @@ class SpatioTemporalAdapter(nn.Module):
         self.up = nn.Linear(inner, width)
 
     def forward(self, tokens: Tensor, templates: int, template_tokens: int) -> Tensor:
-        """Return what to add to the residual stream.
+        """Return the addition to the residual stream, of the shape of `tokens`.
 
-        `tokens` are `(B, T P + search, C)`, those of T templates of P tokens first, the oldest first.
+        `tokens` are `(B, T P + search, C)`: those of T templates of P tokens, oldest first, then the search
+        region's.
         """
         inner = self.down(tokens)
         memory, search = inner.tensor_split((templates * template_tokens,), dim=1)
@@ -86,7 +87,7 @@ class PixelAttention(nn.Module):
 
 
 class RelationJudger(nn.Module):
-    """How much of the own stream's channels the other stream supports, as a softmax over channels."""
+    """Weights of the own stream's channels by the other stream's support: a softmax over channels."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -118,7 +119,7 @@ class DeepAdapter(nn.Module):
         self.up = nn.Linear(inner, width)
 
     def forward(self, rgb: Tensor, aux: Tensor) -> tuple[Tensor, Tensor]:
-        """Map `(B, N, C)` of each stream to what is added to each stream."""
+        """Map `(B, N, C)` of each stream to the addition to each stream."""
         low_rgb, low_aux = self.down(rgb), self.down(aux)
         return self._one_way(0, low_rgb, low_aux), self._one_way(1, low_aux, low_rgb)
 
@@ -131,7 +132,7 @@ class DeepAdapter(nn.Module):
 
 
 def _noise(rows: int, columns: int) -> Tensor:
-    """Return normal random numbers; on the meta device none, as torch would import sympy for it (0.5 s)."""
+    """Return normal random numbers; empty on the meta device, where torch would import sympy (0.5 s)."""
     noise = torch.empty(rows, columns)
     return noise if noise.is_meta else noise.normal_()
 
@@ -149,12 +150,12 @@ class BlockAdapters(nn.Module):
 
 
 class AdapterSet(nn.ModuleList):
-    """One `BlockAdapters` a block: everything that is trained for one modality."""
+    """One `BlockAdapters` for each block: everything that is trained for one modality."""
 
     def __init__(self, config: ModelConfig) -> None:
-        """Build the adapters; their up projections are 0, so that step 0 equals the foundation.
+        """Build the adapters with up projections of 0, so that before training they change nothing.
 
-        Published: they start at a normal of 0.02. Source: specification 1.8 and 8.
+        The published ones start from a normal of 0.02. Source: specification 1.8 and 8.
         """
         super().__init__(BlockAdapters(config) for _ in range(config.depth))
         for module in self.modules():

@@ -1,8 +1,8 @@
 """The frozen part: patch embedding and plain ViT blocks, shared by both streams.
 
-Attention and MLP are timm's, by names, shapes and numbers. They are written out because importing
-`timm.layers` brings torchvision and sympy and takes longer than importing torch, which every start of
-`dmtrack track` would wait for.
+Attention and MLP have timm's parameter names, shapes and arithmetic. They are written out because importing
+`timm.layers` brings torchvision and sympy and takes longer than importing torch, which would delay every
+start of `dmtrack track`.
 
 Source: specification 1.1, 1.2 (OSTrack's one-stream ViT, arXiv 2203.11991).
 """
@@ -20,12 +20,12 @@ from dmtrack.network.adapters import BlockAdapters
 
 NORM_EPS = 1e-6
 
-#: Of ImageNet, for values in [0, 1], the same for each stream (specification 3.3).
+#: ImageNet's, for values in [0, 1], the same for each stream (specification 3.3).
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class ConvStem(nn.Sequential):
-    """Four stride-2 convolutions: 16 px a token, as the patch stem, but quicker to learn from nothing.
+    """Four stride-2 convolutions: 16 px a token, as the patch stem, but quicker to train from scratch.
 
     Source: Xiao et al., "Early Convolutions Help Transformers See Better", arXiv 2106.14881.
     """
@@ -65,8 +65,8 @@ class Attention(nn.Module):
         qkv = self.qkv(tokens).view(batch, count, 3, self.heads, width // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         if self.training and tokens.device.type == "cpu":
-            # The fused kernel's backward is what a training step on a CPU waits for: written out,
-            # the step is a quarter faster at 216 tokens.
+            # The backward pass of the fused kernel dominates a training step on a CPU; written out, the step
+            # is a quarter faster at 216 tokens.
             weights = torch.softmax((q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1), dim=-1)
             out = weights @ v
         else:

@@ -1,4 +1,4 @@
-"""Which program computes the network, where, and in which numbers: from what a person says to a `Network`."""
+"""Backend, device and precision: from the user's options to a `Network`."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
     from dmtrack.network.model import DMTrack
 
-#: Names the backend that `auto` is, for a machine where another one is better.
+#: Environment variable that sets the backend for `auto`, for a machine where another one is better.
 BACKEND_VARIABLE: Final = "DMTRACK_BACKEND"
 _DEVICES: Final = "auto, cpu, cuda, cuda:0, mps"
 _GPU_FILES: Final = ("nvidia*", "nvhost*", "dxg", "kfd")  # in /dev: of NVIDIA, also in WSL, and of AMD
-_KEPT: Final = "[0-9a-f]" * 16  # as `kept_name` says
+_KEPT_NAMES: Final = "[0-9a-f]" * 16  # the names that `kept_name` gives
 _UNUSED_S: Final = 30 * 86_400
-_OF_A_GPU: Final = re.compile("(CUDA|cuDNN|HIP|MPS) ")  # so PyTorch begins what a GPU says
+_GPU_MESSAGE: Final = re.compile("(CUDA|cuDNN|HIP|MPS) ")  # how PyTorch's messages about a GPU begin
 
 
 def choose_device(asked: str = "auto") -> Device:
-    """Return the device that `asked` means, and make sure that this machine has it.
+    """Return the device that `asked` names, after checking that this machine has it.
 
-    `asked` is `auto` (CUDA before CPU; MPS was never tried, and has to be named), `cpu`, `cuda`, `cuda:N` or
-    `mps`. `ConfigError`: there is no such device, here or anywhere.
+    `asked` is `auto` (CUDA before CPU; never MPS, which is untested), `cpu`, `cuda`, `cuda:N` or `mps`.
+    `ConfigError`: the name is unknown, or this machine has no such device.
     """
     if asked == "auto":
         return _best_device()
@@ -53,13 +53,13 @@ def choose_device(asked: str = "auto") -> Device:
 
 
 def choose_backend(asked: Backend, precision: PrecisionChoice, device: torch.device | Device) -> Backend:
-    """Return what computes the network.
+    """Return the backend that computes the network.
 
-    `auto` takes what `DMTRACK_BACKEND` says, or else OpenVINO on CPUs where it is installed and computes in
-    that precision, and PyTorch elsewhere. `ConfigError`: what was asked for is not installed, or does not run
-    there.
+    `auto` is `DMTRACK_BACKEND` if that is set; else OpenVINO on a CPU where it is installed and computes in
+    the precision, and PyTorch elsewhere. `ConfigError`: OpenVINO was asked for, and is not installed or does
+    not run on that device or in that precision.
     """
-    if asked == "auto" and precision != "int8":  # which OpenVINO alone computes
+    if asked == "auto" and precision != "int8":  # only OpenVINO computes int8
         asked = chosen(BACKEND_VARIABLE, os.environ.get(BACKEND_VARIABLE, "auto"), Backend)
     if asked == "auto":
         fits = device.type == "cpu" and importlib.util.find_spec("openvino") is not None
@@ -75,11 +75,11 @@ def choose_backend(asked: Backend, precision: PrecisionChoice, device: torch.dev
 def choose_precision(
     asked: PrecisionChoice, device: torch.device | Device, backend: Backend = "torch"
 ) -> Precision:
-    """Return the precision to run in.
+    """Return the precision to compute in.
 
-    `auto` takes bfloat16 where the device is quick at it (CUDA from Ampere on, and see
-    `cpu_multiplies_bf16`), float16 on older CUDA devices, and float32 elsewhere. `ConfigError`: the precision
-    is unknown, or is not computed there.
+    `auto` is bfloat16 where the device is fast in it (CUDA from Ampere on, and see `cpu_multiplies_bf16`),
+    float16 on older CUDA devices, and float32 elsewhere. `ConfigError`: the precision is unknown, or the
+    device or backend does not compute in it.
     """
     if asked == "auto":
         if device.type == "cuda":
@@ -103,10 +103,10 @@ def _cuda_has_bf16(device: torch.device | Device) -> bool:
 
 
 def cpu_multiplies_bf16(cpu_info: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether this CPU multiplies bfloat16 faster than float32: AMX, or AMD's AVX512-BF16.
+    """Return whether this CPU multiplies bfloat16 faster than float32: by AMX, or AMD's AVX512-BF16.
 
-    Intel's processors have AVX512-BF16 too, at half the rate of float32: of no use where a virtual machine
-    hides AMX. Elsewhere than on Linux the answer is no.
+    Intel's AVX512-BF16 does not count: it runs at half the rate of float32, and matters where a virtual
+    machine hides AMX. False on other systems than Linux.
     """
     try:
         text = cpu_info.read_text(encoding="utf-8")
@@ -121,7 +121,7 @@ def _best_device() -> Device:
         sys.platform == "linux" and not any(any(Path("/dev").glob(name)) for name in _GPU_FILES)
     )
     if has_none and "torch" not in sys.modules:
-        return Device("cpu")  # without loading PyTorch, to which there is nothing to say
+        return Device("cpu")  # spares loading PyTorch, which could find nothing else
     import torch
 
     return Device("cuda", 0) if torch.cuda.is_available() else Device("cpu")
@@ -148,7 +148,7 @@ def _cuda_device(index: int) -> Device:
 
 
 def why_no_cuda() -> str:
-    """Return why PyTorch has no CUDA device, in its words: no driver or an old one, a build for CPUs."""
+    """Return, in PyTorch's words, why it has no CUDA device: no driver, an old one, or a build for CPUs."""
     import torch
 
     try:
@@ -160,12 +160,12 @@ def why_no_cuda() -> str:
 
 @contextmanager
 def gpu_errors_translated(device: torch.device | Device, hint: str) -> Iterator[None]:
-    """Turn what PyTorch says of a GPU that is full, gone or not of its build into a `ConfigError`."""
+    """Translate PyTorch's errors of a GPU that is full, gone or not supported into a `ConfigError`."""
     try:
         yield
     except RuntimeError as error:
         said = str(error).partition("\n")[0]
-        if _OF_A_GPU.match(said) is None:
+        if _GPU_MESSAGE.match(said) is None:
             raise
         if "out of memory" in said:
             raise ConfigError(f"{device} has too little memory", hint=hint) from error
@@ -179,11 +179,11 @@ def network_for(
     backend: Backend = "torch",
     threads: int | None = None,
 ) -> Network:
-    """Return what a tracker runs, on so many threads of the CPU.
+    """Return the network that a tracker runs; `threads` is the number of CPU threads, None the usual.
 
-    `eager` is `torch` with every step run from Python; for `openvino` a network that is new to it is
-    converted, once, into the data folder, where it stays as long as it is used. `ConfigError`: the backend is
-    not installed, or does not run like that.
+    `eager` is `torch` without CUDA graphs. For `openvino` new weights are first converted into the data
+    folder, where they stay while they are in use. `ConfigError`: the backend is not installed, or cannot run
+    the network in this way.
     """
     if backend != "openvino":
         if threads is not None:
@@ -199,13 +199,13 @@ def network_for(
 
 
 def forget_unused(used: Path) -> None:
-    """Take away what is kept of other networks beside this one that no run has used for 30 days.
+    """Delete the converted networks beside `used` that no run has used for 30 days; mark `used` as used.
 
-    A network takes 100 to 250 MB, and each new version of it or of OpenVINO another name (see `kept_name`).
+    A network takes 100 to 250 MB, and each version of it or of OpenVINO has another name (see `kept_name`).
     """
     with suppress(OSError):
         os.utime(used)
-        for other in used.parent.glob(_KEPT):
+        for other in used.parent.glob(_KEPT_NAMES):
             if time.time() - other.stat().st_mtime > _UNUSED_S:
                 shutil.rmtree(other, ignore_errors=True)
 
@@ -213,7 +213,7 @@ def forget_unused(used: Path) -> None:
 def network_of(
     network: DMTrack | Network, precision: Precision = "fp32", device: torch.device | str = "cpu"
 ) -> Network:
-    """Return what a tracker runs: of a trained network what `inference_network` makes, others as they are."""
+    """Return the network that a tracker runs: `inference_network` of a `DMTrack`, any other as it is."""
     if "torch" in sys.modules:
         from dmtrack.network.model import DMTrack
 
@@ -229,10 +229,10 @@ def inference_network(
     *,
     recorded: bool = True,
 ) -> Network:
-    """Make what a tracker runs in PyTorch; the trained network is not changed.
+    """Return a PyTorch network for a tracker; `model` is copied, not changed.
 
-    `recorded`: on a CUDA device, the step is recorded as CUDA graphs (`GraphedNetwork`). `ConfigError`:
-    PyTorch does not compute so.
+    `recorded`: on a CUDA device, record steps as CUDA graphs (`GraphedNetwork`). `ConfigError`: PyTorch does
+    not compute in this precision.
     """
     import torch
 

@@ -1,7 +1,7 @@
-"""`GraphedNetwork`: a network's step as one launch, a CUDA graph.
+"""`GraphedNetwork`: a network's step as a single launch, a CUDA graph.
 
-Called from Python, a step is several hundred calls, and a GPU runs their kernels faster than Python can start
-them. So a step is recorded once for each shape that comes again, and replayed from then on.
+Called from Python, a step is several hundred kernel launches, and a GPU runs the kernels faster than Python
+can launch them. So a step is recorded for each shape that recurs, and replayed from then on.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from dmtrack.network.head import HeadOutput
 if TYPE_CHECKING:
     from dmtrack.network.inference import Network
 
-#: Recorded shapes that are kept; the one not used for longest goes first.
+#: Most recorded shapes that are kept; the least recently used one goes first.
 MOST_SHAPES: Final = 8
-#: More targets run without a graph: their kernels are long enough to hide their start.
+#: Steps with more targets are not recorded: their kernels are long enough to hide the launches.
 MOST_TARGETS: Final = 64
-#: Runs before a graph is recorded, in which libraries choose their kernels and take their memory.
+#: Runs before a graph is recorded, in which libraries choose their kernels and allocate memory.
 WARM_UP: Final = 3
 _log = logging.getLogger(__name__)
 
 
 class Recorder(Protocol):
-    """Turns a function without arguments, whose tensors stay where they are, into one quick launch."""
+    """Turns a function without arguments, whose tensors keep their addresses, into one fast launch."""
 
     def record(self, run: Callable[[], Tensor]) -> Callable[[], Tensor]:
-        """Warm `run` up, record it, and return what replays it.
+        """Warm `run` up, record it, and return a function that replays it.
 
-        The tensor that a replay returns is overwritten by the next replay, of whatever was recorded.
-        `RuntimeError`: it cannot be recorded.
+        The tensor that a replay returns is overwritten by the next replay of any recording. `RuntimeError`:
+        `run` cannot be recorded.
         """
 
 
 class CudaRecorder:
     """Records CUDA graphs, which share one memory pool.
 
-    Sharing is safe because graphs are replayed one after the other on one stream, read nothing that another
+    Sharing is safe because graphs are replayed one after the other on one stream, none reads what another
     left in the pool, and their results are copied at once.
     """
 
@@ -82,14 +82,14 @@ class CudaRecorder:
 
 
 def bucket(targets: int) -> int:
-    """Return for how many targets a step of so many is recorded: 1, 2, 4, 8, then multiples of 4."""
+    """Return the batch size with which a step of `targets` is recorded: 1, 2, 4, 8, then multiples of 4."""
     if targets > 8:
         return -(-targets // 4) * 4
     return 1 << (targets - 1).bit_length()
 
 
 class _Shape(NamedTuple):
-    """What a recording is made for."""
+    """The shapes that a recording is made for."""
 
     memory: tuple[int, ...]
     crops: tuple[int, ...]
@@ -102,9 +102,9 @@ class _Shape(NamedTuple):
 
 
 class _Recording:
-    """One recorded step with its buffers. Rows of no target hold what was there before: nothing reads them.
+    """One recorded step with its buffers; rows beyond the targets hold old data, which nothing reads.
 
-    `shape` is that of the buffers; `memory` and `crops` are like those that will come, for their types.
+    `shape` is that of the buffers; `memory` and `crops` are examples of the inputs, for their types.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class _Recording:
         self._replay = recorder.record(run)
 
     def step(self, memory: Tensor, crops: Tensor, aux_share: Tensor | None = None) -> HeadOutput:
-        """Replay on these inputs; the maps are the caller's to keep."""
+        """Replay the step on these inputs; the caller owns the returned maps."""
         self._fill(memory, crops, aux_share)
         maps = self._replay()[: memory.shape[1]].clone()
         return HeadOutput(*torch.split(maps, self._channels, dim=1))
@@ -142,14 +142,14 @@ class _Recording:
 class GraphedNetwork:
     """A network whose step is recorded when a shape comes for the second time, and replayed from then on.
 
-    A CUDA graph always works on the same memory and shapes: so inputs are copied into buffers of its own,
-    targets are rounded up to a bucket, and what comes out is copied before the next replay overwrites it.
-    Templates are embedded unrecorded: their tokens are kept.
+    A CUDA graph always works on the same memory and shapes: so inputs are copied into buffers of its own, the
+    number of targets is rounded up to a `bucket`, and outputs are copied before the next replay overwrites
+    them. Templates are embedded unrecorded: their tokens are kept.
 
     Source: PyTorch's notes on CUDA semantics, section CUDA graphs (side stream, warm-up, shared pool).
 
-    The network is on a device that `recorder` records, and free of what cannot be recorded. More than
-    `most_targets` run unrecorded; `most_graphs` shapes, at least 1, are kept.
+    The network must be on the device of `recorder`, and free of operations that cannot be recorded. Steps
+    with more than `most_targets` run unrecorded; the newest `most_graphs` shapes, at least 1, are kept.
     """
 
     def __init__(
@@ -180,10 +180,10 @@ class GraphedNetwork:
         return found
 
     def _recording(self, memory: Tensor, crops: Tensor) -> _Recording | None:
-        """Return what to replay, recorded now if need be; None if this step is to run as it is.
+        """Return the recording for these inputs, made now if need be; None to run the step directly.
 
-        Shapes that come once, while a target's memory fills, are not worth recording. Where recording fails,
-        a warning says so once and nothing is recorded any more.
+        Shapes that come only once, while a target's memory fills, are not worth recording. If recording
+        fails, a warning says so once and nothing is recorded from then on.
         """
         if memory.shape[1] > self._most_targets or not self._works:
             return None

@@ -1,4 +1,4 @@
-"""The centre head: score, offset and size maps, and the box they say.
+"""The centre head: score, offset and size maps, and the boxes that they encode.
 
 Source: specification 1.6.
 """
@@ -24,8 +24,8 @@ class HeadOutput(NamedTuple):
     score_map: Tensor  # `(B, 1, F, F)` in (0, 1): is the target's centre in this cell
     size_map: Tensor  # `(B, 2, F, F)` in (0, 1): width and height as fractions of the crop side
     offset_map: Tensor  # `(B, 2, F, F)`: x and y of the centre inside the cell, in cells
-    # `(B, 1, F, F)` in (0, 1): overlap that the cell's box is expected to have with the target; None
-    # for a network without a quality tower
+    # `(B, 1, F, F)` in (0, 1): expected IoU of the cell's box with the target; None for a network without a
+    # quality tower
     quality_map: Tensor | None = None
 
     def boxes_cxcywh_norm(self) -> Tensor:
@@ -50,7 +50,7 @@ class HeadOutput(NamedTuple):
         return boxes.gather(2, index[:, None, None].expand(-1, 4, 1)).squeeze(2)
 
     def quality_at(self, index: Tensor) -> Tensor:
-        """Return the quality `(B,)` at the cells `index` `(B,)`; the score where there is no quality."""
+        """Return the quality `(B,)` at the cells `index` `(B,)`; without a quality map, the score."""
         values = self.score_map if self.quality_map is None else self.quality_map
         return values.flatten(1).gather(1, index[:, None]).squeeze(1)
 
@@ -83,7 +83,7 @@ class CenterHead(nn.Module):
             if isinstance(module, nn.Conv2d) and module.bias is not None:
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
-        # From nothing, a score of one half everywhere would drown the first thousand steps.
+        # When training from scratch, a score of one half everywhere would dominate the first thousand steps.
         last = self.score[-1]
         if isinstance(last, nn.Conv2d) and last.bias is not None:
             nn.init.constant_(last.bias, SCORE_PRIOR_LOGIT)
@@ -105,5 +105,5 @@ class CenterHead(nn.Module):
 
 
 def _at_least_float32(maps: Tensor) -> Tensor:
-    """Widen half precision; in it, neighbouring scores near 1 are equal."""
+    """Convert half precision to float32: in it, neighbouring scores near 1 are equal."""
     return maps if maps.dtype == torch.float64 else maps.float()

@@ -1,6 +1,6 @@
-"""What a tracker knows of a network: templates to tokens, and one step.
+"""The interface between tracker and network: embed templates, and run a step.
 
-Its arrays are PyTorch's, or NumPy's where PyTorch, which takes two seconds to load, is not needed.
+Arrays are PyTorch's, or NumPy's where PyTorch, which takes two seconds to load, is not needed.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     import torch
 
 Array = Any
-"""Of PyTorch or NumPy."""
+"""A PyTorch tensor or a NumPy array."""
 Maps = Any
-"""A `HeadOutput`, or the same in NumPy: maps and what reads them."""
+"""A `HeadOutput`, or its NumPy counterpart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Where a network runs, by the words of PyTorch, without it; arrays on one are NumPy's."""
+    """Where a network runs, in PyTorch's words but without it; arrays on such a device are NumPy's."""
 
     type: str
     index: int | None = None
@@ -33,12 +33,12 @@ class Device:
 
 
 def arrays_of(values: Array) -> Any:  # noqa: ANN401 - a module
-    """Return NumPy or PyTorch, whichever an array is of: most functions have the same name in both."""
+    """Return the module of an array, NumPy or PyTorch; most functions have the same name in both."""
     return sys.modules[type(values).__module__.partition(".")[0]]
 
 
 class Network(Protocol):
-    """What a tracker asks of a network.
+    """A network as a tracker uses it.
 
     S streams, B targets, T templates of P tokens each, F the side of the search grid, C the token width.
     """
@@ -49,21 +49,21 @@ class Network(Protocol):
 
     @property
     def streams(self) -> int:
-        """How many streams it takes at most: 1 or 2."""
+        """Most streams that it takes: 1 or 2."""
 
     @property
     def device(self) -> torch.device | Device:
-        """Where it wants crops and leaves maps."""
+        """The device on which it takes crops and returns maps."""
 
     def embed_template(self, crops: Array, boxes: Array | None = None) -> Array:
-        """Turn uint8 crops `(B, z, z, 3 S)` and boxes `(B, 4)` in them into tokens `(S, B, P, C)`.
+        """Embed uint8 crops `(B, z, z, 3 S)` with boxes `(B, 4)` in them as tokens `(S, B, P, C)`.
 
-        `ValueError` where the boxes are missing, and the network needs them.
+        `ValueError` if the network needs the boxes and they are missing.
         """
 
     def step(self, memory: Array, crops: Array, aux_share: Array | None = None) -> Maps:
-        """Find in uint8 crops `(B, x, x, 3 S)` what the tokens `(S, B, T P, C)` show.
+        """Search uint8 crops `(B, x, x, 3 S)` for the templates, tokens `(S, B, T P, C)`.
 
-        `aux_share` `(B,)` is taken for that of the weights, where two streams are merged by it.
-        `ValueError` where there are two streams, and the network has no adapters.
+        `aux_share` `(B,)` replaces the weights' share of the second stream, if streams are merged by one.
+        `ValueError` for two streams if the network has no adapters.
         """

@@ -1,7 +1,7 @@
 """`LiteStem`: the convolutional stem with the first stages of an ImageNet network beside it.
 
 The stages are those of EfficientNet-Lite0 up to stride 16 (Apache-2.0; trained on ImageNet), and are never
-trained here. Two linear maps turn what they see into tokens, which are added to those of the convolutions.
+trained here. Two linear maps turn their features into tokens, which are added to those of the convolutions.
 
 Source: Tan and Le, "EfficientNet", arXiv 1905.11946; the Lite variant of tensorflow/tpu, laid out as timm's
 `tf_efficientnet_lite0`.
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from dmtrack.network.backbone import MEAN, STD, ConvStem
 
-_NORM_EPS: Final = 1e-3  # batch norm of TensorFlow
+_NORM_EPS: Final = 1e-3  # TensorFlow's batch norm
 
 
 class _Stage(NamedTuple):
@@ -34,10 +34,10 @@ _LATE: Final = (_Stage(3, 3, 2, 6, 80), _Stage(3, 5, 1, 6, 112))  # stride 16
 
 
 class LiteConvolution(nn.Sequential):
-    """A convolution padded as TensorFlow pads, batch norm, and ReLU6 where asked for.
+    """A convolution with TensorFlow's padding, batch norm, and ReLU6 if `relu`.
 
-    When `depthwise`, each output channel sees one input channel. The stride is 1 or 2; at 2 the extra column
-    of padding is on the right and at the bottom. With `relu` outputs are clamped to 0 .. 6.
+    With `depthwise` each channel is filtered on its own. The stride is 1 or 2; at 2 the extra padding is on
+    the right and at the bottom.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class LiteConvolution(nn.Sequential):
 
 
 class LiteBlock(nn.Module):
-    """Widen, filter each channel on its own, narrow; with a residual where the shape stays."""
+    """Widen, filter each channel on its own, narrow; with a residual if the shape stays the same."""
 
     def __init__(self, before: int, after: int, stage: _Stage, stride: int) -> None:
         super().__init__()
@@ -100,14 +100,14 @@ def _stages(before: int, stages: tuple[_Stage, ...]) -> nn.Sequential:
 
 
 def lite_range() -> tuple[Tensor, Tensor]:
-    """Return `(3,)` factor and `(3,)` shift from what `normalize` gives to what Lite0 takes."""
+    """Return `(3,)` factor and `(3,)` shift from the output of `normalize` to the input of Lite0."""
     return torch.tensor(STD) * 255 / 128, (torch.tensor(MEAN) * 255 - 127) / 128
 
 
 class LiteStem(nn.Module):
-    """16 px a token: `ConvStem` plus what EfficientNet-Lite0 sees at strides 8 and 16.
+    """16 px a token: `ConvStem` plus the features of EfficientNet-Lite0 at strides 8 and 16.
 
-    `first` is Lite0's first convolution, of stride 2, `early` are its blocks up to stride 8, `late` those of
+    `first` is Lite0's first convolution, of stride 2; `early` are its blocks up to stride 8, `late` those of
     stride 16; `fine` makes tokens of stride 8, `project` of stride 16.
     """
 
@@ -129,7 +129,7 @@ class LiteStem(nn.Module):
         return seen
 
     def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what Lite0 sees: `(B, 40, S / 8, S / 8)` and `(B, 112, S / 16, S / 16)`."""
+        """Return the features of Lite0: `(B, 40, S / 8, S / 8)` and `(B, 112, S / 16, S / 16)`."""
         # From ImageNet's mean and deviation to (value - 127) / 128, which Lite0 was trained with.
         scale, shift = lite_range()
         lite = images * scale.to(images)[:, None, None] + shift.to(images)[:, None, None]
@@ -137,12 +137,12 @@ class LiteStem(nn.Module):
         return fine, self.late(fine)
 
     def train(self, mode: bool = True) -> Self:
-        """Batch norm keeps its statistics: nothing but the two maps is trained."""
+        """Keep the batch norm statistics: only the two linear maps are trained."""
         super().train(mode)
         for part in (self.conv, self.first, self.early, self.late):
             part.eval()
         return self
 
     def maps(self) -> list[nn.Parameter]:
-        """Return the parameters that are trained."""
+        """Return the trained parameters."""
         return [*self.fine.parameters(), *self.project.parameters()]

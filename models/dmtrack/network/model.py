@@ -24,7 +24,7 @@ def normalize(crops: Tensor) -> Tensor:
 
 
 def normalized(crops: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Do the same with `(3,)` numbers that are there already, in their type."""
+    """Do what `normalize` does, with `mean` and `std` `(3,)` on the device and in their type."""
     values = (crops.to(mean.dtype) / 255).view(*crops.shape[:-1], -1, 3)
     return ((values - mean) / std).flatten(-2).movedim(-1, -3)
 
@@ -49,7 +49,7 @@ class Foundation(nn.Module):
 
 
 def box_coverage(boxes: Tensor, side: int) -> Tensor:
-    """Return which share of each cell of a `side` x `side` grid the boxes cover: `(B, side side)`.
+    """Return the share of each cell of a `side` x `side` grid that the boxes cover: `(B, side side)`.
 
     `boxes` are `(B, 4)` cx, cy, w, h in fractions of the grid's side.
     """
@@ -61,9 +61,9 @@ def box_coverage(boxes: Tensor, side: int) -> Tensor:
 
 
 def merged(streams: Tensor, config: ModelConfig, aux_share: Tensor | None = None) -> Tensor:
-    """Merge what the backbone gives for one or two streams: `(S, B, N, C)` to `(B, N, C)`.
+    """Merge the backbone outputs of one or two streams: `(S, B, N, C)` to `(B, N, C)`.
 
-    `aux_share` `(B,)` is taken for that of the configuration; a sum has none.
+    `aux_share` `(B,)` replaces that of the configuration; merging by sum ignores it.
     """
     if streams.shape[0] == 1:
         return streams[0]
@@ -77,9 +77,8 @@ def merged(streams: Tensor, config: ModelConfig, aux_share: Tensor | None = None
 class DMTrack(nn.Module):
     """The whole network.
 
-    An image of three channels runs through the foundation alone; one of six channels runs as two
-    streams through the same frozen blocks, coupled by the adapters, which are None in a network that only
-    takes one stream.
+    An image of three channels runs through the foundation alone; one of six channels runs as two streams
+    through the same frozen blocks, coupled by the adapters. A network for one stream has adapters None.
     """
 
     def __init__(self, config: ModelConfig, *, with_adapters: bool = True) -> None:
@@ -89,11 +88,10 @@ class DMTrack(nn.Module):
         self.adapters = AdapterSet(config) if with_adapters else None
 
     def embed_template(self, images: Tensor, boxes: Tensor | None = None) -> Tensor:
-        """Turn template images `(B, 3 S, z, z)` of S streams into tokens `(S, B, P, C)`.
+        """Embed normalised template images `(B, 3 S, z, z)` of S streams as tokens `(S, B, P, C)`.
 
-        `images` are normalised; `boxes` are `(B, 4)`, the target's cx, cy, w, h in fractions of the
-        template's side, which a network with `template_prompt` needs and another one ignores. `ValueError`:
-        the boxes are missing.
+        `boxes` are `(B, 4)`, the target's cx, cy, w, h in fractions of the template's side; a network with
+        `template_prompt` needs them, another one ignores them. `ValueError`: the boxes are missing.
         """
         tokens = self._embed(images, self.foundation.pos_template)
         foreground = self.foundation.foreground
@@ -105,11 +103,11 @@ class DMTrack(nn.Module):
         return tokens + covered[..., None].to(tokens.dtype) * foreground
 
     def embed_search(self, images: Tensor) -> Tensor:
-        """Turn search images `(B, 3 S, x, x)` of S streams into tokens `(S, B, F F, C)`."""
+        """Embed search images `(B, 3 S, x, x)` of S streams as tokens `(S, B, F F, C)`."""
         return self._embed(images, self.foundation.pos_search)
 
     def forward(self, templates: Tensor, search: Tensor, template_boxes: Tensor | None = None) -> HeadOutput:
-        """Track: find in `search` what `templates` show.
+        """Track: find the target of `templates` in `search`.
 
         `templates` are `(B, T, 3 S, z, z)` normalised images, oldest first, of S = 1 or 2 streams, RGB first;
         `search` is `(B, 3 S, x, x)`; `template_boxes` are `(B, T, 4)`, see `embed_template`.

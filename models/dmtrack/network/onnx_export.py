@@ -1,9 +1,9 @@
 """Writes a network as two ONNX files, and checks them against PyTorch.
 
-`NAME.onnx` is the tracking step: template tokens `memory` `(S, B, T P, C)` float32 and `search`
+`NAME.onnx` is the tracking step: from template tokens `memory` `(S, B, T P, C)` float32 and `search`
 `(B, x, x, 3 S)` uint8, as cut from the frame, to `score`, `size`, `offset` and maybe `quality`.
-`NAME.template.onnx` turns template `crops` `(B, z, z, 3 S)` uint8, and `boxes` `(B, 4)` where the network
-wants them, into `tokens` `(S, B, P, C)`. Picture sizes are those of the weights; the number of targets B and
+`NAME.template.onnx` turns template `crops` `(B, z, z, 3 S)` uint8, and `boxes` `(B, 4)` if the network
+needs them, into `tokens` `(S, B, P, C)`. Crop sizes are those of the weights; the number of targets B and
 of templates T is free. Needs `onnx`, `onnxscript` and `onnxruntime` (extra `onnx`).
 """
 
@@ -30,36 +30,36 @@ from dmtrack.network.torch_network import StepMaps, TemplateTokens, TorchNetwork
 from dmtrack.network.weights.store import resolve_weights
 from dmtrack.video.frame import Modality
 
-#: Numbers of the step's big products.
+#: Precision of the step's large products.
 OnnxPrecision = Literal["fp32", "int8"]
-METADATA_KEY: Final = "dmtrack"  # the entry of a file's metadata that says what network it is, as JSON
+METADATA_KEY: Final = "dmtrack"  # metadata entry of a file that describes its network, as JSON
 _SUFFIX: Final = ".onnx"
-_SAME = 1e-4  # largest difference of a map that another order of float32 sums explains
+_TOLERANCE = 1e-4  # largest difference of a map that another order of float32 sums explains
 _PRODUCTS = ("MatMul", "Gemm")
-_MATRIX, _BIG = 2, 64  # weights of the big products have two dimensions, of which neither is small
+_DIMENSIONS, _SMALLEST_SIDE = 2, 64  # weights of the large products have two dimensions, of at least 64 each
 _MAPS = ("score", "size", "offset", "quality")
 _ANY = torch.export.Dim.DYNAMIC
 
 
 @dataclass(frozen=True, slots=True)
 class OnnxFiles:
-    """Where the two halves of an exported network are."""
+    """The paths of the two files of an exported network."""
 
     step: Path  # template tokens and search crops to maps
     template: Path  # template crops and boxes to tokens
 
     @classmethod
     def at(cls, step: Path) -> Self:
-        """Return the pair whose step is at `step`: `NAME.onnx` and `NAME.template.onnx`."""
+        """Return the pair for the step at `step`: `NAME.onnx` and `NAME.template.onnx`."""
         return cls(step, step.with_name(step.name.removesuffix(_SUFFIX) + ".template" + _SUFFIX))
 
 
 @dataclass(frozen=True, slots=True)
 class OnnxExport:
-    """What was written."""
+    """The result of an export."""
 
-    files: OnnxFiles  # where
-    # Largest difference of any map from PyTorch's float32, over random crops and every length of the memory
+    files: OnnxFiles
+    # Largest difference of any map from PyTorch's float32, over random crops and every memory length
     difference: float
 
 
@@ -71,11 +71,11 @@ def export_model(
     precision: OnnxPrecision = "fp32",
     overwrite: bool = False,
 ) -> OnnxExport:
-    """Find weights and export them, see `export_onnx`.
+    """Find weights and export them with `export_onnx`.
 
-    The step goes to `step`, `NAME.onnx`; `modality` is None for one stream. `ConfigError`: the name does not
-    end in `.onnx`, or packages are not installed; `CheckpointError`: the weights are missing or damaged;
-    `OutputError`: a file is there already, or cannot be written, or does not give what PyTorch gives.
+    `step` is the file of the step, `NAME.onnx`; `modality` is None for one stream. `ConfigError`: the name
+    does not end in `.onnx`, or packages are not installed; `CheckpointError`: the weights are missing or
+    damaged; `OutputError`: a file exists, cannot be written, or computes something else than PyTorch.
     """
     if step.suffix != _SUFFIX:
         raise ConfigError("the name must end in .onnx", where=step)
@@ -87,11 +87,11 @@ def export_model(
 
 
 def export_onnx(model: DMTrack, step: Path, *, precision: OnnxPrecision = "fp32") -> OnnxExport:
-    """Write both files under temporary names, check them, and give them their names.
+    """Write both files under temporary names, check them, and rename them.
 
-    The templates' file goes beside `step`; `int8` stores the weights of the step's big products in 8 bits.
-    `ConfigError`: the packages for it are not installed; `OutputError`: a file cannot be written, or does not
-    give what PyTorch gives.
+    The templates' file goes beside `step`; `int8` stores the weights of the step's large products in 8 bits.
+    `ConfigError`: packages are not installed; `OutputError`: a file cannot be written, or computes something
+    else than PyTorch.
     """
     network = TorchNetwork(model)
     final = OnnxFiles.at(step)
@@ -103,7 +103,7 @@ def export_onnx(model: DMTrack, step: Path, *, precision: OnnxPrecision = "fp32"
             if precision == "int8":
                 _quantize(made.step)
         difference = largest_difference(made, network)
-        if precision == "fp32" and difference > _SAME:
+        if precision == "fp32" and difference > _TOLERANCE:
             raise OutputError(f"differs from PyTorch by {difference:.1e}; nothing was written", where=step)
         make_folder(final.step.parent)
         write_atomically(final.template, made.template.read_bytes())
@@ -112,7 +112,7 @@ def export_onnx(model: DMTrack, step: Path, *, precision: OnnxPrecision = "fp32"
 
 
 def largest_difference(files: OnnxFiles, exact: TorchNetwork) -> float:
-    """Return how far ONNX Runtime's maps are from PyTorch's at most, on made-up crops.
+    """Return the largest difference between ONNX Runtime's maps and PyTorch's, on random crops.
 
     `ConfigError`: ONNX Runtime is not installed.
     """
@@ -143,15 +143,15 @@ def _session(path: Path) -> Any:  # noqa: ANN401 (onnxruntime has no types)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
-    """What one file holds."""
+    """The content of one file."""
 
-    module: nn.Module  # computes it
-    # Examples by name. Two of everything that may vary: what is 1 is taken for a constant.
+    module: nn.Module
+    # Example inputs by name. Free sizes are 2: an example of 1 is taken for a constant.
     inputs: dict[str, Tensor]
     outputs: tuple[str, ...]  # names
-    # Which sizes of each input are free; one entry for an argument of the module's `forward`
+    # Free dimensions of each input; one entry for each argument of the module's `forward`
     shapes: tuple[Any, ...]
-    about: dict[str, Any]  # what the file says of itself
+    about: dict[str, Any]  # metadata for the file
 
 
 def _step(network: TorchNetwork) -> _Part:
@@ -196,12 +196,14 @@ def _export(part: _Part, path: Path) -> None:
 
 
 def _quantize(path: Path) -> None:
-    """Store the weights of the big products in 8 bits; adapters, stem and head stay as they are."""
+    """Store the weights of the large products in 8 bits; adapters, stem and head stay as they are."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     graph = onnx.load(path).graph
-    matrices = {t.name for t in graph.initializer if len(t.dims) == _MATRIX and min(t.dims) >= _BIG}
+    matrices = {
+        t.name for t in graph.initializer if len(t.dims) == _DIMENSIONS and min(t.dims) >= _SMALLEST_SIDE
+    }
     products = [node.name for node in graph.node if node.op_type in _PRODUCTS and matrices & {*node.input}]
     quantize_dynamic(
         path,
@@ -215,7 +217,7 @@ def _quantize(path: Path) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporters' advice to developers from the person."""
+    """Silence the exporters' advice to developers."""
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():

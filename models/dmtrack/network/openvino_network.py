@@ -1,8 +1,8 @@
 """`OpenVinoNetwork`: a network's step on a CPU, by OpenVINO.
 
-OpenVINO multiplies with what the processor has (AMX, AVX-512, AVX2, NEON) and its threads sleep while they
-wait, so that a busy machine costs a share of the speed and not nearly all of it. A network is converted once
-for one stream and once for two, which takes some seconds, and kept in the user's data folder.
+OpenVINO multiplies with the best instructions of the processor (AMX, AVX-512, AVX2, NEON), and its threads
+sleep while they wait, so a busy machine costs only a share of the speed. A network is converted once for one
+stream and once for two, which takes some seconds, and kept in the user's data folder.
 
 Speed: `benchmarks/network_step.py`.
 """
@@ -40,22 +40,22 @@ if TYPE_CHECKING:
     from dmtrack.network.model import DMTrack
     from dmtrack.network.torch_network import TorchNetwork
 
-#: Raised when converted networks of today would not do tomorrow.
+#: Raised when converted networks of older versions can no longer be used.
 _FORMAT: Final = 3
-#: What OpenVINO calls the numbers it multiplies in; int8 weights are multiplied in float32's place.
+#: OpenVINO's names of the precisions; int8 weights are multiplied in float32.
 _HINTS: Final = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
-#: Largest difference of a map, in (0, 1), or of tokens as a share of the largest, that another order of sums
-#: and these numbers explain.
-_SAME: Final = {"fp32": 1e-3, "bf16": 0.25, "fp16": 0.1, "int8": 0.5}
-#: Smaller matrices than this stay as they are in int8.
-_BIG: Final = 64
-#: Larger programs are compiled anew: a disk full of those of large networks is not worth a second.
+#: Largest difference from PyTorch, of a map in (0, 1) or of tokens as a share of the largest, that another
+#: order of sums and the precision explain.
+_TOLERANCE: Final = {"fp32": 1e-3, "bf16": 0.25, "fp16": 0.1, "int8": 0.5}
+#: Matrices smaller than this stay in float in int8.
+_SMALLEST_SIDE: Final = 64
+#: Larger programs are not kept but compiled again: the second saved is not worth the disk space.
 _MOST_BYTES: Final = 64 << 20
 _ROOM: Final = "free some space for temporary files, or say --backend torch"
 _FILE, _BIN = "network.xml", "network.bin"
 
 Part = Literal["step", "template"]
-"""What is computed: a step's maps from memory and crops, or tokens from crops of templates and boxes."""
+"""The step: maps from memory and crops; the template: tokens from template crops and boxes."""
 
 _Array = npt.NDArray[Any]
 _Arrays = tuple[_Array, ...]
@@ -63,7 +63,7 @@ _log = logging.getLogger(__name__)
 
 
 class _ProgramShape(NamedTuple):
-    """What a program is compiled for: one target, and so many tokens in its memory."""
+    """What a program is compiled for: one target, and `tokens` tokens in its memory."""
 
     part: Part
     streams: int
@@ -71,7 +71,7 @@ class _ProgramShape(NamedTuple):
 
 
 class _ProgramKey(NamedTuple):
-    """A program of this process; threads, and how many targets share them, change no bit of what it gives."""
+    """A program of this process; `threads` and `at_once`, the targets at once, change no bit of it."""
 
     folder: Path
     precision: Precision
@@ -80,11 +80,11 @@ class _ProgramKey(NamedTuple):
     at_once: int
 
     def computes_as(self, other: _ProgramKey) -> bool:
-        """Whether both give the same bits."""
+        """Return whether both compute the same bits."""
         return self[:3] == other[:3]
 
 
-#: Compiled programs of this process, the latest last; None where one gave something else than PyTorch.
+#: Compiled programs of this process, newest last; None where one differs from PyTorch.
 _programs: OrderedDict[_ProgramKey, Any] = OrderedDict()
 _MOST_PROGRAMS: Final = 8
 
@@ -116,7 +116,7 @@ class HostMaps(NamedTuple):
 
 
 class Trained(Protocol):
-    """A trained network, which need not have been read yet."""
+    """A trained network, which may not have been read yet."""
 
     @property
     def config(self) -> ModelConfig:
@@ -124,7 +124,7 @@ class Trained(Protocol):
 
     @property
     def streams(self) -> int:
-        """How many it takes at most: 1 or 2."""
+        """Most streams that it takes: 1 or 2."""
 
     @property
     def model(self) -> DMTrack:
@@ -135,13 +135,13 @@ class OpenVinoNetwork:
     """See `dmtrack.network.inference.Network`.
 
     There is a program for each length of a target's memory. Several targets are computed at once, each on
-    some of the threads: one batch of them takes longer, as its threads wait for each other. A program is
-    compared with PyTorch before it is kept; where they differ PyTorch goes on alone. What the next frames
-    need, a longer memory or other threads, is read in the background meanwhile. Templates, which are few, are
-    embedded in float32 and on one thread.
+    some of the threads: as one batch they take longer, because its threads wait for each other. A new program
+    is compared with PyTorch; if they differ, PyTorch computes instead. Programs that the next frames
+    need, for a longer memory or other threads, are read in the background. Templates, which are few, are
+    embedded in float32 on one thread.
 
-    The model, on the CPU in float32, is not changed, and is asked for, and computed by PyTorch, only to
-    convert or compare. It is kept converted and compiled in `folder`, which is for these weights alone.
+    The trained model, on the CPU in float32, is not changed; it is read, and run by PyTorch, only to convert
+    or compare. Converted and compiled networks are kept in `folder`, which is for these weights alone.
     """
 
     def __init__(
@@ -156,9 +156,9 @@ class OpenVinoNetwork:
         self._lock = threading.Lock()
         self._requests: dict[_ProgramKey, list[Any]] = {}
         self._background = ThreadPoolExecutor(1, "openvino")
-        self._coming: dict[_ProgramKey, Future[Any]] = {}
-        self._was_told = False  # that the network is being prepared
-        self._unkept: dict[tuple[Part, int], tuple[bytes, bytes]] = {}
+        self._pending: dict[_ProgramKey, Future[Any]] = {}
+        self._was_told = False  # whether the user was told that the network is being prepared
+        self._unstored: dict[tuple[Part, int], tuple[bytes, bytes]] = {}
 
     @functools.cached_property
     def exact(self) -> TorchNetwork:
@@ -171,7 +171,7 @@ class OpenVinoNetwork:
         return TorchNetwork(self._trained.model)
 
     def prepare(self, streams: int) -> None:
-        """Convert the network for so many streams unless that was done, which takes some seconds."""
+        """Convert the network for `streams` streams if that has not been done; takes some seconds."""
         parts: tuple[Part, ...] = "template", "step"
         for part in parts:
             if not self._kept(part, streams).is_dir():
@@ -212,17 +212,17 @@ class OpenVinoNetwork:
             began = time.perf_counter()
             found = self._computed(key, each)
             seconds, waited = time.perf_counter() - began, self._waits.share()
-            if key == wanted and all(one.done() for one in self._coming.values()):
+            if key == wanted and all(one.done() for one in self._pending.values()):
                 self._threads.note(seconds / targets, waited)
             return HostMaps(*map(np.concat, zip(*found, strict=True)))
 
     def _computed(self, key: _ProgramKey, each: Sequence[_Arrays]) -> list[_Arrays]:
         requests = self._requests[key]
         if not requests:
-            return [self._exact(key.shape.part, inputs) for inputs in each]
+            return [self._computed_exactly(key.shape.part, inputs) for inputs in each]
         return _outputs(requests, each)
 
-    def _exact(self, part: Part, inputs: _Arrays) -> _Arrays:
+    def _computed_exactly(self, part: Part, inputs: _Arrays) -> _Arrays:
         import torch
 
         with torch.inference_mode():
@@ -230,41 +230,42 @@ class OpenVinoNetwork:
             return tuple(one.numpy() for one in found)
 
     def _usable(self, key: _ProgramKey, inputs: _Arrays) -> _ProgramKey:
-        """Return that key, or one with other threads until its program has been read in the background."""
+        """Return `key`, or while its program is read in the background one with other threads."""
         if key in self._requests:
             return key
-        others = [one for one in (*self._requests, *self._coming) if one.computes_as(key)]
-        if others and others != [key] and not self._coming_soon(key).done():
+        others = [one for one in (*self._requests, *self._pending) if one.computes_as(key)]
+        if others and others != [key] and not self._read_ahead(key).done():
             key = next(one for one in others if one != key)
         if key not in self._requests:
             program = self._program(key, inputs)
             self._requests[key] = [
                 program.create_infer_request() for _ in range(key.at_once if program else 0)
             ]
-            if key.shape.part == "step":  # one template more, if an earlier run came so far
+            if key.shape.part == "step":  # for one template more, if an earlier run kept that program
                 longer = key.shape._replace(tokens=key.shape.tokens + self.config.template_grid**2)
                 if self._file(key._replace(shape=longer)).is_file():
-                    self._coming_soon(key._replace(shape=longer))
+                    self._read_ahead(key._replace(shape=longer))
         return key
 
-    def _coming_soon(self, key: _ProgramKey) -> Future[Any]:
-        if key not in self._coming:
-            self._coming[key] = self._background.submit(self._compiled, key)
-        return self._coming[key]
+    def _read_ahead(self, key: _ProgramKey) -> Future[Any]:
+        if key not in self._pending:
+            self._pending[key] = self._background.submit(self._compiled, key)
+        return self._pending[key]
 
     def _program(self, key: _ProgramKey, inputs: _Arrays) -> Any:  # noqa: ANN401 (without types)
-        """Return a program, compiled and compared now if that has not yet been done."""
+        """Return a program, compiled now and compared with PyTorch if need be; None if they differ."""
         if key not in _programs:
-            coming = self._coming.pop(key, None)
+            coming = self._pending.pop(key, None)
             program, is_checked = coming.result() if coming else self._compiled(key)
             if not is_checked and not any(one.computes_as(key) for one in _programs):
                 (found,) = _outputs([program.create_infer_request()], [inputs])
-                apart = _difference(found, self._exact(key.shape.part, inputs))
-                if apart < _SAME[key.precision]:
+                difference = _difference(found, self._computed_exactly(key.shape.part, inputs))
+                if difference < _TOLERANCE[key.precision]:
                     _keep_program(program, self._file(key))
                 else:
                     _log.warning(
-                        "OpenVINO's results differ from PyTorch's (%.1e): going on with PyTorch alone", apart
+                        "OpenVINO's results differ from PyTorch's (%.1e): going on with PyTorch alone",
+                        difference,
                     )
                     program = None
             _programs[key] = program
@@ -274,13 +275,13 @@ class OpenVinoNetwork:
         return _programs[key]
 
     def _compiled(self, key: _ProgramKey) -> tuple[Any, bool]:
-        """Return a program, and whether it is known to give what PyTorch gives."""
+        """Return a program, and whether it has already been compared with PyTorch."""
         settings = {
             "INFERENCE_PRECISION_HINT": _HINTS[key.precision],
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": key.at_once,
             "INFERENCE_NUM_THREADS": key.threads,
-            "ENABLE_CPU_PINNING": False,  # whoever else runs here may be on that core
+            "ENABLE_CPU_PINNING": False,  # other processes may use those cores
         }
         with contextlib.suppress(OSError, RuntimeError):
             kept = _checked(self._file(key).read_bytes())
@@ -303,17 +304,17 @@ class OpenVinoNetwork:
         return self._folder / f"{part}-{streams}"
 
     def _model(self, part: Part, streams: int) -> Any:  # noqa: ANN401
-        if (part, streams) in self._unkept:
-            return openvino_core().read_model(*self._unkept[part, streams])
+        if (part, streams) in self._unstored:
+            return openvino_core().read_model(*self._unstored[part, streams])
         kept = self._kept(part, streams)
         if kept.is_dir():
-            with contextlib.suppress(RuntimeError):  # damaged: it is made anew
+            with contextlib.suppress(RuntimeError):  # damaged: it is converted again
                 return openvino_core().read_model(kept / _FILE)
             shutil.rmtree(kept, ignore_errors=True)
         if not self._was_told:
             self._was_told = True
             _log.warning("first run with these weights: preparing the network, which takes some seconds")
-        # Read back also the first time: what was written gives other bits than what was converted.
+        # Also the first model is read from its files: they give slightly other bits than the conversion.
         with tempfile.TemporaryDirectory(prefix="dmtrack-") as scratch:
             made = Path(scratch) / "network"
             model = converted(self.exact, part, streams)
@@ -321,10 +322,10 @@ class OpenVinoNetwork:
                 openvino_module().save_model(model, made / _FILE, compress_to_fp16=False)
             _keep(made, kept)
             files = (made / _FILE).read_bytes(), (made / _BIN).read_bytes()
-            if not kept.is_dir():  # the next shape of this run must not wait for it again
-                if not self._unkept:
+            if not kept.is_dir():  # for the next shape of this run
+                if not self._unstored:
                     _log.warning("%s: cannot be written: every run will prepare the network", self._folder)
-                self._unkept[part, streams] = files
+                self._unstored[part, streams] = files
             return openvino_core().read_model(*files)
 
 
@@ -335,7 +336,7 @@ def _module(network: TorchNetwork, part: Part) -> Any:  # noqa: ANN401
 
 
 def _at_once(targets: int, threads: int) -> int:
-    """Return a power of two, so that few programs are made while targets come and go."""
+    """Return the number of targets to compute at once: a power of two, so that few programs are needed."""
     return min(threads, 1 << (targets - 1).bit_length())
 
 
@@ -354,7 +355,7 @@ def _input_shapes(config: ModelConfig, shape: _ProgramShape, targets: int = 1) -
 
 
 def _outputs(requests: Sequence[Any], each: Sequence[_Arrays]) -> list[_Arrays]:
-    """Return what the inputs of each target give, as many targets at once as there are requests."""
+    """Return the outputs for the inputs of each target, computing `len(requests)` targets at once."""
     found: list[_Arrays] = []
     running: deque[tuple[Any, _Arrays]] = deque()
 
@@ -375,20 +376,20 @@ def _outputs(requests: Sequence[Any], each: Sequence[_Arrays]) -> list[_Arrays]:
 
 
 def _keep_program(program: Any, path: Path) -> None:  # noqa: ANN401
-    with contextlib.suppress(OutputError, RuntimeError):  # not every processor can; the next run takes longer
+    with contextlib.suppress(OutputError, RuntimeError):  # not all processors can: the next run is slower
         written = program.export_model().getvalue()
         if len(written) <= _MOST_BYTES:
             write_atomically(path, hashlib.sha256(written).digest() + written)
 
 
 class _Waits:
-    """How long threads of this process wait for a core, by what Linux counts."""
+    """How long the threads of this process wait for a core, from Linux's scheduler statistics."""
 
     def __init__(self) -> None:
         self._last = time.perf_counter(), self._waited_s()
 
     def share(self) -> float:
-        """Return seconds a second since the last call, all threads together; 0 where nobody counts."""
+        """Return seconds waited a second since the last call, over all threads; 0 on other systems."""
         (then, before_s), self._last = self._last, (time.perf_counter(), self._waited_s())
         now, waited_s = self._last
         return max(0.0, waited_s - before_s) / max(now - then, 1e-9)
@@ -396,9 +397,9 @@ class _Waits:
     @staticmethod
     def _waited_s() -> float:
         total_ns = 0
-        with contextlib.suppress(OSError), os.scandir("/proc/self/task") as threads:  # Linux alone has it
+        with contextlib.suppress(OSError), os.scandir("/proc/self/task") as threads:  # Linux only
             for thread in threads:
-                with contextlib.suppress(OSError, IndexError, ValueError):  # it has just ended
+                with contextlib.suppress(OSError, IndexError, ValueError):  # the thread has just ended
                     file = os.open(f"{thread.path}/schedstat", os.O_RDONLY)
                     try:
                         total_ns += int(os.read(file, 64).split()[1])
@@ -408,7 +409,7 @@ class _Waits:
 
 
 def _checked(data: bytes) -> bytes:
-    """Return what follows a digest of itself."""
+    """Return the data after its leading sha256 digest; `OSError` if that does not match."""
     digest, rest = data[:32], data[32:]
     if hashlib.sha256(rest).digest() != digest:
         raise OSError("damaged")
@@ -421,15 +422,15 @@ def _difference(found: _Arrays, expected: _Arrays) -> float:
 
 
 def kept_name(sha256: Mapping[str, str]) -> str:
-    """Return what converted networks are called whose weights have these digests, on this processor."""
+    """Return the folder name for networks converted from weights with these digests, on this processor."""
     device = openvino_core().get_property("CPU", "FULL_DEVICE_NAME"), sorted(computed_precisions())
     said = f"{_FORMAT} {openvino_module().__version__} {device} {sorted(sha256.values())}"
     return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
 def openvino_module() -> Any:  # noqa: ANN401
-    """Import OpenVINO; `ConfigError` where it is not installed, or does not run here."""
-    # Or importing it starts a process that tells its makers so; OpenVINO goes on without this part.
+    """Import OpenVINO; `ConfigError` if it is not installed or does not run here."""
+    # Without this, importing starts a process that reports to its makers; OpenVINO runs without that part.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # a name that is not there
     try:
         import openvino
@@ -442,7 +443,7 @@ def openvino_module() -> Any:  # noqa: ANN401
 
 @functools.cache
 def openvino_core() -> Any:  # noqa: ANN401
-    """Return what reads and compiles networks; errors as `openvino_module`."""
+    """Return OpenVINO's core, which reads and compiles networks; errors as `openvino_module`."""
     return openvino_module().Core()
 
 
@@ -461,7 +462,7 @@ def converted(network: TorchNetwork, part: Part, streams: int) -> Any:  # noqa: 
     import torch
     from openvino._offline_transformations import apply_moc_transformations
 
-    # Not `openvino.convert_model`: it tells its makers that it was called.
+    # Not `openvino.convert_model`: it reports each call to its makers.
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
@@ -480,11 +481,11 @@ def converted(network: TorchNetwork, part: Part, streams: int) -> Any:  # noqa: 
                 _module(network, part), tuple(inputs), check_trace=False
             )
             front = FrontEndManager().load_by_framework("pytorch")
-            decoder = TorchScriptPythonDecoder(program)  # has to live until all is read
+            decoder = TorchScriptPythonDecoder(program)  # must live until the conversion ends
             model = front.convert(front.load(decoder))
             free = _input_shapes(config, _ProgramShape(part, streams, -1), targets=-1)
             model.reshape(dict(zip(model.inputs, free, strict=True)))
-            # Constants are worked out now, so that the next run has a third of the graph to read.
+            # Fold constants now: the next run then has a third of the graph to read.
             apply_moc_transformations(model, cf=True, smart_reshape=False)
     except RuntimeError as error:
         reason = str(error).strip().rpartition("\n")[2]
@@ -493,7 +494,7 @@ def converted(network: TorchNetwork, part: Part, streams: int) -> Any:  # noqa: 
 
 
 def _keep(made: Path, folder: Path) -> None:
-    """Copy a folder to where the next run finds it, at once; where that fails, the next run takes longer."""
+    """Move a copy of a folder to where the next run finds it; if that fails, the next run takes longer."""
     with contextlib.suppress(OSError):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as scratch:
@@ -501,14 +502,18 @@ def _keep(made: Path, folder: Path) -> None:
 
 
 def _store_in_8_bits(model: Any) -> None:  # noqa: ANN401
-    """Store the weights of the big products in 8 bits, one scale an output, in place."""
+    """Store the weights of the large products in 8 bits with one scale an output, in place."""
     from openvino import opset13
 
     for node in model.get_ops():
         if node.get_type_name() != "MatMul":
             continue
         weight = node.input_value(1).get_node()
-        if weight.get_type_name() != "Constant" or len(weight.shape) != 2 or min(weight.shape) < _BIG:
+        if (
+            weight.get_type_name() != "Constant"
+            or len(weight.shape) != 2
+            or min(weight.shape) < _SMALLEST_SIDE
+        ):
             continue
         values = weight.data
         inner = 1 if node.get_attributes()["transpose_b"] else 0

@@ -1,4 +1,4 @@
-"""`TorchNetwork`: a trained network as it is, in PyTorch; the exact one, and the one for GPUs."""
+"""`TorchNetwork`: a trained network in PyTorch, the reference implementation and the one for GPUs."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ DTYPES: Final = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.fl
 class TorchNetwork(nn.Module):
     """An inference-only copy of `DMTrack`, fed with uint8 crops; see `dmtrack.network.inference.Network`.
 
-    In half precision the blocks multiply in it; stem, head and the residual stream stay in float32: they
-    cost little, and half precision in stem and head moves boxes three times as far as in all the blocks.
-    In `fp32` convolutions on a GPU are not rounded to TF32 either, as PyTorch does it by default.
-
-    The model is not changed; `precision` is that of the products in the blocks: `fp32`, `bf16` or `fp16`.
+    `precision` (`fp32`, `bf16` or `fp16`) is that of the products in the blocks. Stem, head and the residual
+    stream stay in float32: they cost little, and half precision in stem and head moves boxes three times as
+    far as in all the blocks. In `fp32` convolutions on a GPU are not rounded to TF32, which is PyTorch's
+    default.
     """
 
     def __init__(
@@ -40,7 +39,7 @@ class TorchNetwork(nn.Module):
         if self._blocks != torch.float32:
             for part in (self.model.foundation.blocks, self.model.adapters or nn.ModuleList()):
                 _store_products_in(self._blocks, part)
-        # Buffers, because a recorded step may not bring numbers from the host.
+        # Buffers, because a recorded step may not copy numbers from the host.
         for name, values in (("mean", MEAN), ("std", STD)):
             self.register_buffer(name, torch.tensor(values, dtype=position.dtype, device=position.device))
         self.mean: Tensor
@@ -66,7 +65,7 @@ class TorchNetwork(nn.Module):
     def _numbers(self) -> contextlib.AbstractContextManager[object]:
         if self._blocks == torch.float32:
             return contextlib.nullcontext()
-        # Without the cache: what it holds does not outlive a recording.
+        # Without autocast's cache, whose tensors do not outlive a recording.
         return torch.autocast(self.device.type, self._blocks, cache_enabled=False)
 
     def _convolutions(self) -> contextlib.AbstractContextManager[object]:
@@ -85,7 +84,7 @@ class TorchNetwork(nn.Module):
 
 
 def _store_products_in(dtype: torch.dtype, part: nn.Module) -> None:
-    """Store weights of products in that type; autocast would cast them again, one by one, in every step."""
+    """Store weights of products in `dtype`; else autocast would cast each of them again in every step."""
     for module in part.modules():
         if isinstance(module, nn.Linear | nn.Conv1d | PixelAttention):
             for weight in module.parameters(recurse=False):
@@ -93,19 +92,19 @@ def _store_products_in(dtype: torch.dtype, part: nn.Module) -> None:
 
 
 class StepMaps(nn.Module):
-    """The step with a plain tuple of maps for a result: programs know no missing ones."""
+    """The step with a plain tuple of maps as result: exported programs know no None."""
 
     def __init__(self, network: TorchNetwork) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, memory: Tensor, crops: Tensor, *aux_share: Tensor) -> tuple[Tensor, ...]:
-        """Map tokens, crops and perhaps shares, see `Network.step`, to the maps that there are."""
+        """Map tokens, crops and perhaps shares, see `Network.step`, to the maps that are not None."""
         return tuple(maps for maps in self.network.step(memory, crops, *aux_share) if maps is not None)
 
 
 class TemplateTokens(nn.Module):
-    """The embedding of templates, with boxes only where the network wants them."""
+    """The embedding of templates, with boxes only if the network needs them."""
 
     def __init__(self, network: TorchNetwork) -> None:
         super().__init__()
@@ -117,7 +116,7 @@ class TemplateTokens(nn.Module):
 
 
 def noise_crops(side: int, streams: int, count: int = 1, *, seed: int = 0) -> Tensor:
-    """Return made-up crops `(B, side, side, 3 S)` of random squares of 8 px, uint8."""
+    """Return `count` random crops `(count, side, side, 3 S)` of squares of 8 px, uint8."""
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.randint(0, 256, (count, side // 8, side // 8, 3 * streams), generator=generator)
     return coarse.to(torch.uint8).repeat_interleave(8, 1).repeat_interleave(8, 2)

@@ -1,7 +1,7 @@
-"""Our own weights files: safetensors whose header says what the tensors are and where they came from.
+"""Our own weights files: safetensors whose header describes the tensors and their origin.
 
-A file holds the one-stream `foundation`, the `adapters` of one modality, or both (`full`). The names of
-the tensors are those of `DMTrack.state_dict()`. A file that does not fit exactly is an error.
+A file holds the one-stream `foundation`, the `adapters` of one modality, or both (`full`). Tensors are named
+as in `DMTrack.state_dict()`. A file that does not fit exactly is an error.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _PREFIXES: Mapping[Kind, tuple[str, ...]] = {
     "adapters": ("adapters.",),
     "full": ("foundation.", "adapters."),
 }
-#: Position embeddings, and the grid that each is for.
+#: Position embeddings, and the configuration field with the side of each one's grid.
 _POSITION_GRIDS = {"foundation.pos_template": "template_grid", "foundation.pos_search": "search_grid"}
-_LISTED = 5  # how many names of each sort an error spells out
+_LISTED = 5  # most names of each fault that an error lists
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Weights:
-    """Tensors by the names of `DMTrack.state_dict()`, on the CPU, and what is known of them."""
+    """Tensors by their names in `DMTrack.state_dict()`, on the CPU, with their metadata."""
 
     meta: WeightsMeta
     tensors: Mapping[str, Tensor]
@@ -53,8 +53,8 @@ def save_weights(
 ) -> str:
     """Write a weights file, under a temporary name first, and return its sha256.
 
-    Tensors outside `meta.kind` are left out; the same tensors and header give the same bytes. `dtype` stores
-    floating-point tensors so (`float16` halves the file); None keeps theirs. `CheckpointError`: the tensors
+    Tensors outside `meta.kind` are left out; the same tensors and header give the same bytes. Floating-point
+    tensors are stored as `dtype` (`float16` halves the file), or as they are. `CheckpointError`: the tensors
     do not fit `meta.config`; `OutputError`: the file cannot be written.
     """
     own = {name: tensor for name, tensor in tensors.items() if name.startswith(_PREFIXES[meta.kind])}
@@ -89,9 +89,9 @@ def build_model(
 ) -> DMTrack:
     """Build the network in eval mode, with every tensor from the weights.
 
-    `foundation` may be full weights (then `adapters` must be None). Without `adapters` the network takes one
-    stream, or has those within full weights. `dtype` is that of its floating-point tensors.
-    `CheckpointError`: the parts are of the wrong kind or of different networks.
+    `foundation` may be full weights; `adapters` must be None then. With a bare foundation the network takes
+    one stream. `dtype` is that of its floating-point tensors. `CheckpointError`: the parts are of the wrong
+    kind or of different networks.
     """
     tensors = dict(foundation.tensors)
     config = foundation.meta.config
@@ -113,7 +113,7 @@ def build_model(
 def resize_positions(tensors: Mapping[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
     """Return the tensors with position embeddings `(1, n n, C)` resampled to the grids of `config`.
 
-    Embeddings that already fit are returned as they are.
+    Embeddings that already fit stay as they are.
     """
     resized = dict(tensors)
     for name, grid_name in _POSITION_GRIDS.items():
@@ -143,8 +143,8 @@ def require_fit(
 ) -> None:
     """Compare names and shapes.
 
-    `CheckpointError`: names are missing or unexpected, or shapes differ; they are counted, and the first few
-    of each are named.
+    `CheckpointError`: names are missing or unexpected, or shapes differ; it gives the count and the first few
+    of each.
     """
     missing = [name for name in expected if name not in found]
     unexpected = [name for name in found if name not in expected]
@@ -162,7 +162,7 @@ def require_fit(
 
 
 def require_finite(tensors: Mapping[str, Tensor], *, where: object) -> None:
-    """Refuse weights with an infinity or a NaN, by a `CheckpointError` that names the tensors."""
+    """Raise a `CheckpointError` that names the tensors, if any holds an infinity or a NaN."""
     broken = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
     if broken:
         raise CheckpointError(
@@ -171,12 +171,12 @@ def require_finite(tensors: Mapping[str, Tensor], *, where: object) -> None:
 
 
 def as_trained(tensor: Tensor) -> Tensor:
-    """Return floating-point tensors as float32, counters as int64."""
+    """Convert floating-point tensors to float32, others (counters) to int64."""
     return tensor.to(torch.float32 if tensor.is_floating_point() else torch.int64)
 
 
 def _require_same_foundation(ours: ModelConfig, theirs: ModelConfig) -> None:
-    """Adapters may have widths and a memory of their own; what the foundation is made of must agree."""
+    """Allow adapters other widths and memory, but require the same foundation; else `CheckpointError`."""
     widths = ("temporal_width", "shallow_width", "deep_width")
     own = (*widths, "name", "memory_frames", "stream_merge", "aux_share", "drop_path_rate")
     if replace(theirs, **{name: getattr(ours, name) for name in own}) != ours:

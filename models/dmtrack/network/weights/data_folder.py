@@ -1,7 +1,7 @@
-"""The user's data folder: published checkpoints as converted weights, and what is recorded of them.
+"""The user's data folder: published checkpoints as converted weights, each with a record.
 
-`DATA/weights/NAME.safetensors` holds the tensors and says what they are; `NAME.json` beside it records the
-digest the file had when it was written, so that `verify` can tell whether it still is that file.
+`DATA/weights/NAME.safetensors` holds the tensors and their metadata; `NAME.json` beside it records the digest
+of the file when it was written, so that `verify` can tell whether it has changed.
 """
 
 from __future__ import annotations
@@ -21,41 +21,41 @@ from dmtrack.errors import CheckpointError, ConfigError, OutputError
 from dmtrack.network.weights.file import WeightsMeta, read_meta, sha256_of
 from dmtrack.video.frame import Modality
 
-DATA_DIR_VARIABLE = "DMTRACK_DATA_DIR"  # names a folder to use instead of the system's place for user data
+DATA_DIR_VARIABLE = "DMTRACK_DATA_DIR"  # environment variable: a folder to use instead of the system's
 SUFFIX = ".safetensors"
-#: What `--weights` takes besides names in the folder.
+#: Words that `--weights` takes besides names in the folder.
 RESERVED_NAMES = frozenset({"tiny", "tiny-open", "base"})
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """A weights file and what is known of it without reading its tensors."""
+    """A weights file with its metadata; its tensors are not read."""
 
-    name: str  # what `--weights` calls it
-    path: Path  # where it is
-    meta: WeightsMeta  # what its header says
+    name: str  # as in `--weights`
+    path: Path
+    meta: WeightsMeta  # from its header
     recorded_sha256: str | None = None  # its digest when it was added to the data folder; None elsewhere
-    added: str | None = None  # the day of that, `YYYY-MM-DD`
+    added: str | None = None  # the day when it was added, `YYYY-MM-DD`; None elsewhere
 
     @functools.cached_property
     def sha256(self) -> str:
-        """The recorded digest, or that of the file; `CheckpointError` where it cannot be read."""
+        """The recorded digest, else that of the file; `CheckpointError` if it cannot be read."""
         return self.recorded_sha256 or sha256_of(self.path)
 
     @property
     def is_foundation(self) -> bool:
-        """Whether it is the frozen tracker of one stream alone."""
+        """Whether it holds the frozen one-stream tracker alone."""
         return self.meta.kind == "foundation"
 
     @classmethod
     def at(cls, path: Path) -> WeightsFile:
-        """Look at any weights file; `CheckpointError` where it is missing, damaged, or not one of ours."""
+        """Read the header of any weights file; `CheckpointError` if missing, damaged, or not one of ours."""
         return cls(path.name.removesuffix(SUFFIX), path, read_meta(path))
 
 
 def data_folder() -> Path:
-    """Return where this program keeps the user's data; the folder may not exist yet."""
+    """Return the folder of this program's user data; it may not exist yet."""
     chosen = os.environ.get(DATA_DIR_VARIABLE)
     return Path(chosen) if chosen else platformdirs.user_data_path("dmtrack", appauthor=False)
 
@@ -71,7 +71,7 @@ def stored_names() -> tuple[str, ...]:
 
 
 def stored(name: str) -> WeightsFile:
-    """Return the weights of a name in the data folder; `CheckpointError` where there are none, or damaged."""
+    """Return the weights of a name in the data folder; `CheckpointError` if missing or damaged."""
     path = _path_of(name)
     if name not in stored_names():
         raise CheckpointError(
@@ -92,7 +92,7 @@ def stored(name: str) -> WeightsFile:
 
 
 def verify(file: WeightsFile) -> None:
-    """Raise `CheckpointError` unless weights are byte for byte those that were recorded, and load."""
+    """Raise `CheckpointError` unless the file has its recorded digest and can be loaded."""
     from dmtrack.network.weights.checkpoint import load_weights  # imports torch
 
     found = sha256_of(file.path)
@@ -108,12 +108,12 @@ def verify(file: WeightsFile) -> None:
 def add_published(
     source: Path, *, modality: Modality | None = None, name: str | None = None, overwrite: bool = False
 ) -> WeightsFile:
-    """Convert a published DMTrack or OSTrack checkpoint and keep it; nothing of the file is executed.
+    """Convert a published DMTrack or OSTrack checkpoint and keep it; none of its code is executed.
 
-    `modality` is what a DMTrack checkpoint was trained for, None for OSTrack; `name` is `base-MODALITY` or
-    `base-foundation` by default. `CheckpointError`: the file is damaged, unsafe, or not a DMTrack or OSTrack
-    checkpoint; `ConfigError`: the modality is missing or superfluous, or the name cannot be used;
-    `OutputError`: the name is taken, or the data folder cannot be written.
+    `modality` is the one that a DMTrack checkpoint was trained for, None for OSTrack; `name` is
+    `base-MODALITY` or `base-foundation` by default. `CheckpointError`: the file is damaged, unsafe, or not a
+    DMTrack or OSTrack checkpoint; `ConfigError`: the modality is missing or superfluous, or the name cannot
+    be used; `OutputError`: the name is taken, or the data folder cannot be written.
     """
     from dmtrack.network.weights.checkpoint import save_weights  # these import torch
     from dmtrack.network.weights.pickle_reader import read_state_dict

@@ -1,6 +1,6 @@
-"""What a weights file says about itself; its tensors are left unread, and PyTorch is not needed.
+"""The header of a weights file, read without its tensors and without PyTorch.
 
-A file is a safetensors file whose header has one entry of ours, as JSON.
+A weights file is a safetensors file whose header has one entry of ours, as JSON.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from dmtrack.video.frame import Modality
 
 Kind = Literal["foundation", "adapters", "full"]
 
-FORMAT_VERSION = 1  # raised when a reader of today could not read tomorrow's files
-HEADER_KEY = "dmtrack"  # the one entry of the safetensors header that is ours, as JSON
+FORMAT_VERSION = 1  # raised when earlier versions of the program could no longer read new files
+HEADER_KEY = "dmtrack"  # our entry of the safetensors header, as JSON
 
 
 @dataclass(frozen=True, slots=True)
 class WeightsMeta:
-    """What a weights file says about itself."""
+    """The metadata in the header of a weights file."""
 
     config: ModelConfig  # shapes of the network
     kind: Kind  # which part of the network the file holds
-    # What the second stream measures; None for a foundation, or when it was not said
+    # Modality of the second stream; None for a foundation, or if unknown
     modality: Modality | None = None
     # The inference protocol that suits these weights; None leaves it to the caller
     tracker: TrackerConfig | None = None
-    trained_on: str = ""  # in words, the data behind the weights
+    trained_on: str = ""  # the training data, in words
     source_name: str = ""  # name of the file the weights were converted from, or of the run that made them
     source_sha256: str | None = None  # digest of that file, if there was one
     # For adapters, the digest of the foundation's file they were trained on
@@ -56,7 +56,7 @@ class WeightsMeta:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what `to_json` wrote; `ConfigError` where it is damaged, too new, or cannot be."""
+        """Read the output of `to_json`; `ConfigError` if it is damaged, too new, or contradicts itself."""
         with translated(ConfigError, "it is damaged"):
             values = json_value(text)
             if not isinstance(values, dict) or "format" not in values:
@@ -66,7 +66,7 @@ class WeightsMeta:
                 raise ConfigError(f"it has format {version}, this program reads {FORMAT_VERSION}")
             values["config"] = ModelConfig.from_dict(values["config"])
             if values["tracker"] is not None:
-                later = asdict(tracker_preset(values["config"].name))  # what the header is too old to name
+                later = asdict(tracker_preset(values["config"].name))  # for fields newer than the header
                 values["tracker"] = TrackerConfig.from_dict({**later, **values["tracker"]})
             if values["modality"] is not None:
                 values["modality"] = Modality(values["modality"])
@@ -74,13 +74,13 @@ class WeightsMeta:
 
 
 def read_meta(path: Path) -> WeightsMeta:
-    """Return the header of a weights file; `CheckpointError`: it is missing, damaged, or not one of ours."""
+    """Return the header of a weights file; `CheckpointError` if missing, damaged, or not one of ours."""
     with opened(path) as file:
         return file.meta
 
 
 def sha256_of(path: Path) -> str:
-    """Return the hexadecimal digest of a file; `CheckpointError` where it cannot be read."""
+    """Return the hexadecimal digest of a file; `CheckpointError` if it cannot be read."""
     with translated(CheckpointError, "cannot be read", where=path), path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -100,14 +100,14 @@ class OpenedFile:
         return {name: tuple(self._handle.get_slice(name).get_shape()) for name in self._names}
 
     def tensors(self) -> Iterator[tuple[str, Any]]:
-        """Yield name and tensor, an array of the framework."""
+        """Yield the name and array of each tensor, of the framework that `opened` was given."""
         for name in self._names:
             yield name, self._handle.get_tensor(name)
 
 
 @contextmanager
 def opened(path: Path, framework: Literal["np", "pt"] = "np") -> Iterator[OpenedFile]:
-    """Open a weights file; translates every error of the file into `CheckpointError`."""
+    """Open a weights file; all errors of the file become `CheckpointError`."""
     if not path.is_file():
         raise CheckpointError("there is no such weights file", where=path)
     hint = "a .pth or .pth.tar is first converted with: dmtrack weights add FILE"

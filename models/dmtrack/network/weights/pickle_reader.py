@@ -1,14 +1,14 @@
-"""Reads the tensors of a `torch.save` file, whoever made it, and runs nothing of it.
+"""Reads the tensors of any `torch.save` file without running code from it.
 
 Unpickling is a program: it imports what the file names and calls it. Here no name is looked up: `_Unpickler`
-puts data of ours in the place of six kinds of names (`OrderedDict`, the tensor rebuilders, storages, and
-inert training records, of which nothing is kept), and any other name is an error.
+replaces six kinds of names by objects of ours (`OrderedDict`, the tensor rebuilders, storages, and inert
+training records, whose content is dropped), and any other name is an error.
 
-`torch.load(weights_only=True)` does not do instead. In the oldest torch that we support (2.6) it takes a
-storage as large as the file claims: a record of 16 bytes is read, and by `SETITEM` on a tensor written,
-beyond its end while loading, before any check of ours could come. In every version up to 2.14 a dictionary
-key nested deeply enough ends the process, `builtins.bytearray` takes any amount of memory, and pickle
-protocols 4 and 5 cannot be read.
+`torch.load(weights_only=True)` is no alternative. In the oldest torch that we support (2.6) it trusts the
+claimed size of a storage: beyond a record of 16 bytes it reads, and by `SETITEM` on a tensor writes, while
+loading, before we could check anything. In every version up to 2.14 a dictionary key nested deeply enough
+ends the process, `builtins.bytearray` takes any amount of memory, and pickle protocols 4 and 5 cannot be
+read.
 
 Source: Python's manual, `pickle`, "Restricting Globals"; the zip layout of `torch.save` (a record
 `NAME/data.pkl`, and one uncompressed record `NAME/data/KEY` a storage); specification 2.2.
@@ -48,7 +48,7 @@ _STORAGES: Mapping[str, torch.dtype] = {
 _ORDERED_DICT = "collections.OrderedDict"
 _REBUILD_TENSOR = "torch._utils._rebuild_tensor_v2"
 _REBUILD_PARAMETER = "torch._utils._rebuild_parameter"
-#: Records of the training run that stand beside the tensors. Each becomes an empty `_Inert`.
+#: Records of the training run beside the tensors. Each becomes an empty `_Inert`.
 _INERT = frozenset(
     {
         "lib.train.admin.stats.AverageMeter",
@@ -65,39 +65,39 @@ _INERT = frozenset(
 )
 
 _MAX_DIMENSIONS = 8
-#: A checkpoint with its optimiser has 10,000. So many in each other end no process where they are hashed.
+#: A checkpoint with its optimiser has 10,000. This many, nested, can be hashed without ending the process.
 _MOST_TUPLES = 25_000
 #: First bytes of `torch.save` before version 1.6: a pickled long, not a zip.
 _LEGACY_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 _ZIP_MAGIC = b"PK\x03\x04"
-#: Where the state dict of a training checkpoint is, in order of preference.
+#: Keys under which a training checkpoint holds its state dict, in order of preference.
 _STATE_KEYS = ("net", "state_dict", "model")
 _DEEPEST = 4
 
 
 class _Inert:
-    """Stands where the file has an object of a training record; holds nothing."""
+    """Stands for an object of a training record; holds nothing."""
 
     __slots__ = ()
 
     def __new__(cls, *_: object) -> Self:
-        """Take whatever it is called with."""
+        """Accept any arguments."""
         return super().__new__(cls)
 
     def __setstate__(self, _: object) -> None:
-        """Throw away the attributes: none of them is a weight."""
+        """Drop the attributes: none of them is a weight."""
 
 
 class _Dict(dict[Any, Any]):
     """Stands for `OrderedDict`."""
 
     def __setstate__(self, _: object) -> None:
-        """Throw away the attributes: none of them is a weight."""
+        """Drop the attributes: none of them is a weight."""
 
 
-# Tuples, since a pickle may give attributes to all else, dataclasses with slots among them.
+# Tuples, since a pickle can set attributes on anything else, also on dataclasses with slots.
 class _Storage(NamedTuple):
-    """A block of so many elements in the record `key`."""
+    """A block of `length` elements in the record `key`."""
 
     key: str
     dtype: torch.dtype
@@ -105,7 +105,7 @@ class _Storage(NamedTuple):
 
 
 class _Strided(NamedTuple):
-    """A tensor as the file describes it: a window on a storage, not read yet."""
+    """A tensor as the file describes it: a view of a storage, not read yet."""
 
     storage: _Storage
     offset: int
@@ -114,19 +114,19 @@ class _Strided(NamedTuple):
 
 
 class _MalformedError(Exception):
-    """The opcodes do not build what they should; translated at the boundary."""
+    """The pickle does not build what it should; translated at the boundary."""
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Return the network's tensors of a zip-format `.pth`, `.pth.tar` or `.pt` file, on the CPU.
+    """Return the network's tensors from a zip-format `.pth`, `.pth.tar` or `.pt` file, on the CPU.
 
-    Taken from `["net"]`, `["state_dict"]`, `["model"]`, else from the first entry that holds tensors, or the
-    file itself if it is a plain state dict; such entries may lie in each other. Tensors outside (an
-    optimizer's) are not read. No code of the file runs.
+    They are taken from `["net"]`, `["state_dict"]` or `["model"]`, else from the first entry that holds
+    tensors, or from the file itself if it is a plain state dict; such entries may be nested. Other tensors
+    (an optimizer's) are not read. No code of the file runs.
 
-    It is what `torch.save` wrote, version 1.6 or later. `CheckpointError`: the file is missing, damaged,
-    truncated or of the format before torch 1.6; it names a class or function that no weights need; or it
-    holds no state dict.
+    The file must be from `torch.save` of version 1.6 or later. `CheckpointError`: the file is missing,
+    damaged, truncated or in the format before torch 1.6; it names a class or function that no weights need;
+    or it holds no state dict.
     """
     with translated(CheckpointError, "is damaged or no checkpoint", where=path, hint="download it again"):
         _require_zip(path)
@@ -155,7 +155,7 @@ def _require_zip(path: Path) -> None:
 
 
 def _state_dict(root: object) -> dict[str, _Strided]:
-    """Find the state dict in what the machine built."""
+    """Find the state dict in the unpickled object."""
     state = root
     for _ in range(_DEEPEST):
         entries = state if isinstance(state, dict) else {}
@@ -176,7 +176,7 @@ def _holds_tensors(entry: object) -> bool:
 
 
 class _Records:
-    """The records of one archive, with every size checked against the file before it is used."""
+    """The records of one archive; every size is checked against the file before it is used."""
 
     def __init__(self, archive: zipfile.ZipFile, file_bytes: int) -> None:
         self._archive = archive
@@ -191,7 +191,7 @@ class _Records:
             raise _MalformedError("it was written on a big-endian machine")
 
     def read(self, name: str) -> bytes:
-        """Return a record. Only uncompressed ones exist, so none is larger than the file."""
+        """Return a record, which must be uncompressed, and so is no larger than the file."""
         try:
             info = self._archive.getinfo(name)
         except KeyError:
@@ -202,7 +202,7 @@ class _Records:
         return self._archive.read(info)
 
     def tensors(self, state: Mapping[str, _Strided]) -> dict[str, Tensor]:
-        """Read all tensors; each storage once, however many share it."""
+        """Read all tensors, each storage once however many of them share it."""
         read: dict[str, Tensor] = {}
 
         def key_of(name: str) -> str:
@@ -217,7 +217,7 @@ class _Records:
         """Return one tensor, contiguous and with memory of its own."""
         storage = entry.storage
         count = math.prod(entry.shape)
-        # Many names may share one record; together they still cannot ask for more than the file has.
+        # Several tensors may share one record; together they must not ask for more than the file has.
         self._budget_bytes -= count * storage.dtype.itemsize
         if count > storage.length or self._budget_bytes < 0:
             raise _MalformedError("its tensors ask for more data than the file has")
@@ -234,10 +234,10 @@ class _Records:
 
 
 def _unpickled(data: bytes) -> object:
-    """Return what a pickle builds of dicts, lists, tuples, scalars, `_Strided` and `_Inert`.
+    """Return the object that a pickle builds of dicts, lists, tuples, scalars, `_Strided` and `_Inert`.
 
-    `CheckpointError`: a name that no weights need; `_MalformedError`: more than weights can need; else what
-    an unpickler raises.
+    `CheckpointError`: it names something that no weights need; `_MalformedError`: it holds more than weights
+    can; also raises the errors of an unpickler.
     """
     tuples = 0
     for opcode, argument, _ in pickletools.genops(data):
@@ -248,10 +248,10 @@ def _unpickled(data: bytes) -> object:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Looks no name up, and calls nothing but what stands here."""
+    """Resolves names from the tables of this module only."""
 
     def find_class(self, module: str, name: str) -> object:
-        """Return what stands for a class or function."""
+        """Return our replacement for a class or function."""
         qualified = f"{module}.{name}"
         if qualified in _STORAGES:
             return _STORAGES[qualified]
@@ -259,7 +259,7 @@ class _Unpickler(pickle.Unpickler):
             return _Inert
         if qualified == _ORDERED_DICT:
             return _Dict
-        # Made anew, so that a file that gives them attributes changes nothing here.
+        # New functions each time, so that attributes that a file sets on them have no effect here.
         if qualified == _REBUILD_TENSOR:
             return lambda *arguments: _strided(arguments)
         if qualified == _REBUILD_PARAMETER:
@@ -270,7 +270,7 @@ class _Unpickler(pickle.Unpickler):
         )
 
     def persistent_load(self, pid: object) -> _Storage:
-        """Return the storage that a persistent id means."""
+        """Return the storage of a persistent id."""
         match pid:
             case ("storage", torch.dtype() as dtype, str(key), str(), int(count)) if count >= 0:
                 return _Storage(key, dtype, count)
@@ -283,7 +283,7 @@ def _strided(arguments: tuple[Any, ...]) -> _Strided:
         case (_Storage() as storage, int(offset), tuple(shape), tuple(stride)):
             numbers = (offset, *shape, *stride)
             numeric = all(type(number) is int and number >= 0 for number in numbers)
-            # No weight is empty or of many dimensions; torch is not asked what it makes of one.
+            # No weight is empty or has many dimensions; torch never sees such shapes.
             if numeric and len(shape) == len(stride) <= _MAX_DIMENSIONS and 0 not in shape:
                 return _Strided(storage, offset, shape, stride)
     raise _MalformedError("a tensor with an impossible shape")

@@ -1,7 +1,7 @@
-"""The published checkpoints: what their tensors are called, and how they become our weights.
+"""The published checkpoints: the names of their tensors, and their conversion to our weights.
 
 This is the only place that knows the published names. A DMTrack checkpoint holds a whole network; an
-OSTrack checkpoint holds the same without adapters, which is a foundation.
+OSTrack checkpoint is the same without adapters, which is a foundation.
 
 Source: specification 2.1 (names and shapes are facts of the published files).
 """
@@ -31,10 +31,10 @@ from dmtrack.video.frame import Modality
 _AFFINE = ("weight", "bias")
 _BATCH_NORM = (*_AFFINE, "running_mean", "running_var", "num_batches_tracked")
 
-#: In every published file, used by none of the networks.
+#: In every published file, but used by none of the networks.
 IGNORED = frozenset({"backbone.cls_token", "backbone.pos_embed"})
 
-#: A file that was saved from several GPUs, compiled or by a trainer has something before it, and all names.
+#: Files saved from several GPUs, compiled, or by a trainer have a prefix before this and all other names.
 _PATCHES = "backbone.patch_embed.proj.weight"
 
 #: Published name -> our name, outside the blocks.
@@ -46,7 +46,7 @@ _STEM: Mapping[str, str] = {
     "backbone.norm.weight": "foundation.norm.weight",
     "backbone.norm.bias": "foundation.norm.bias",
 }
-#: Modules of a block with a weight and a bias, the same in name here and there.
+#: Modules of a block with a weight and a bias, with the same published and own names.
 _BLOCK = ("norm1", "attn.qkv", "attn.proj", "norm2", "mlp.fc1", "mlp.fc2")
 #: Adapter modules of a block with a weight and a bias.
 _ADAPTERS: Mapping[str, str] = {
@@ -75,15 +75,15 @@ _ADAPTER_TENSORS: Mapping[str, str] = {
     "adap2_t.k_noise.weight": "deep.key_noise",
     "adap2_t.v_noise.weight": "deep.value_noise",
 }
-#: Towers of the head. Their layers count from 1 there, from 0 here.
+#: Towers of the head. Their layers count from 1 in published files, from 0 here.
 _TOWERS: Mapping[str, str] = {"ctr": "score", "offset": "offset", "size": "size"}
 _TOWER_LAYERS = 4
 
 _ADAPTER_KEY = re.compile(r"^backbone\.blocks\.\d+\.adap")
 _BLOCK_KEY = re.compile(r"^backbone\.blocks\.(\d+)\.")
-#: A block has more tensors than this; a file that counts its blocks higher is not what it says.
+#: A block has at least this many tensors; a file that claims more blocks than fit is refused.
 _FEWEST_TENSORS_PER_BLOCK = 2 * len(_BLOCK)
-_HEAD_WIDTH = 64  # width of one attention head. Shapes do not tell it; every ViT of this family has it.
+_HEAD_WIDTH = 64  # width of one attention head: not visible in the shapes, but the same in every such ViT
 
 _TRAINED_ON: Mapping[Modality, str] = {
     Modality.THERMAL: "as published (LasHeR)",
@@ -113,14 +113,13 @@ def convert(
     source_name: str,
     source_sha256: str | None = None,
 ) -> Weights:
-    """Turn a published state dict into our weights: `full` for DMTrack, `foundation` for OSTrack.
+    """Convert a published state dict into our weights: `full` for DMTrack, `foundation` for OSTrack.
 
-    Widths, depth and sizes are read from the shapes; every tensor must then fit exactly.
-
-    No file says what a DMTrack checkpoint was trained for: `modality` does; None is OSTrack. Name and digest
-    of the file are for the record and for messages. `CheckpointError`: the tensors are not those of DMTrack
-    or OSTrack: missing, unexpected and misshaped ones are listed; `ConfigError`: `modality` is missing for
-    DMTrack, or given for OSTrack.
+    Widths, depth and sizes are read from the shapes; every tensor must then fit exactly. No file says for
+    which modality a DMTrack checkpoint was trained, so `modality` must; it is None for OSTrack. Name and
+    digest of the file are for the record and for messages. `CheckpointError`: the tensors are not those of
+    DMTrack or OSTrack (missing, unexpected and misshaped ones are listed); `ConfigError`: `modality` is
+    missing for DMTrack, or given for OSTrack.
     """
     if _PATCHES not in published:
         before = next(
@@ -152,9 +151,9 @@ def convert(
 
 
 def infer_config(published: Mapping[str, Tensor], modality: Modality | None, *, where: object) -> ModelConfig:
-    """Read the shapes of a network from its published tensors.
+    """Read the configuration of a network from the shapes of its published tensors.
 
-    `CheckpointError`: a tensor that tells a size is missing or has the wrong number of dimensions.
+    `CheckpointError`: a tensor that is needed is missing or has the wrong number of dimensions.
     """
     shapes = _Shapes(published, where)
     first = "backbone.blocks.0."
@@ -184,7 +183,7 @@ def infer_config(published: Mapping[str, Tensor], modality: Modality | None, *, 
 
 
 class _Shapes:
-    """Looks sizes up by published name; a tensor that is not there is a `CheckpointError`."""
+    """Looks sizes up by published name; `CheckpointError` for a missing tensor."""
 
     def __init__(self, tensors: Mapping[str, Tensor], where: object) -> None:
         self._tensors = tensors
@@ -202,7 +201,7 @@ class _Shapes:
         return shape[dimension]
 
     def side(self, name: str) -> int:
-        """Return the side of the square grid that a position embedding `(1, N, C)` is for."""
+        """Return the side of the square grid of a position embedding `(1, N, C)`."""
         tokens = self.size(name, 1, of=3)
         if math.isqrt(tokens) ** 2 != tokens:
             raise CheckpointError(f"{name} has {tokens} tokens, which is no square", where=self._where)

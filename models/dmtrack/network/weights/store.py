@@ -1,4 +1,4 @@
-"""From what `--weights` says to a network: weights in the box, in the user's data folder, or at a path."""
+"""From `--weights` to a network: weights in the box, in the user's data folder, or at a path."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 _Item = TypeVar("_Item")
 _log = logging.getLogger(__name__)
 
-#: The networks in the box, and the folder of each below that of the weights.
+#: The networks in the box, each with its folder below that of the bundled weights.
 _IN_THE_BOX = {"tiny": "", "tiny-open": "open"}
 
 
 @dataclass(frozen=True, eq=False)
 class ResolvedWeights:
-    """Weights that were found, the network that they are, and what to write down about it."""
+    """Weights that were found, their network, and their digests for the record."""
 
-    name: str  # what was asked for
-    # What the second stream measures; None for a network that takes one stream
+    name: str  # as asked for
+    # Modality of the second stream; None for one stream
     modality: Modality | None
     files: tuple[WeightsFile, ...]  # one whole file, or a foundation and adapters
 
     @functools.cached_property
     def model(self) -> DMTrack:
-        """The network, read when first asked for: on the CPU, in float32 and eval mode.
+        """The network, read on first use: on the CPU, in float32 and eval mode.
 
         `CheckpointError`: the files are damaged, or do not belong together.
         """
@@ -55,12 +55,12 @@ class ResolvedWeights:
 
     @property
     def streams(self) -> int:
-        """How many streams it takes at most: 1 or 2."""
+        """Most streams that it takes: 1 or 2."""
         return 1 if self.modality is None or self.files[-1].is_foundation else 2
 
     @property
     def tracker_config(self) -> TrackerConfig:
-        """The inference protocol of the adapters before that of the foundation before the published one."""
+        """The inference protocol of the adapters, else that of the foundation, else the published one."""
         said = (file.meta.tracker for file in reversed(self.files))
         return next((config for config in said if config is not None), PUBLISHED_TRACKER)
 
@@ -71,18 +71,18 @@ class ResolvedWeights:
 
 
 def resolve_weights(asked: str | Path, modality: Modality | None) -> ResolvedWeights:
-    """Find weights, and check what they say about themselves.
+    """Find weights and check their headers.
 
     `asked` is `tiny` or `tiny-open` (in the box), `base` (the published weights, once added), a name in the
-    data folder, a weights file, or a folder with a foundation and adapters. Where there is one stream, and
-    `modality` is None, the foundation alone is used. `CheckpointError`: there are no such weights (for
-    `base`, the message says where they are published), or they are no weights, or for another modality.
+    data folder, a weights file, or a folder with a foundation and adapters. With one stream, `modality` None,
+    the foundation alone is used. `CheckpointError`: there are no such weights (for `base`, the message says
+    where they are published), they are not weights, or they are for another modality.
     """
     return ResolvedWeights(str(asked), modality, find_weights(asked, modality))
 
 
 def find_weights(asked: str | Path, modality: Modality | None) -> tuple[WeightsFile, ...]:
-    """Return the files that `asked` means, foundation first, tensors unread; errors as `resolve_weights`."""
+    """Return the files of weights, foundation first, tensors unread; see `resolve_weights` for errors."""
     if str(asked) in _IN_THE_BOX:
         return _of_folder(tuple(_in_the_box(str(asked))), modality, "the weights in the box")
     if asked == "base":
@@ -101,19 +101,19 @@ def find_weights(asked: str | Path, modality: Modality | None) -> tuple[WeightsF
 
 
 def bundled_folder() -> Path:
-    """Return where the weights in the box are."""
+    """Return the folder of the weights in the box."""
     return Path(str(resources.files("dmtrack").joinpath("weights")))
 
 
 def bundled_weights() -> Iterator[WeightsFile]:
-    """Yield the weights in the box: of each network a foundation, and adapters for each modality."""
+    """Yield the weights in the box: for each network a foundation, and adapters for each modality."""
     return itertools.chain.from_iterable(map(_in_the_box, _IN_THE_BOX))
 
 
 def named(name: str) -> tuple[WeightsFile, ...]:
-    """Return the weights of a name in the box or in the data folder, or all that `tiny` or `base` may mean.
+    """Return the weights of a name in the box or in the data folder; for `tiny` or `base` all of that kind.
 
-    Errors as `stored`; `CheckpointError`: the published weights were not added yet.
+    Errors as `stored`; `CheckpointError`: the published weights have not been added yet.
     """
     if name in _IN_THE_BOX:
         return tuple(_in_the_box(name))
@@ -126,7 +126,7 @@ def named(name: str) -> tuple[WeightsFile, ...]:
 def _in_the_box(name: str) -> Iterator[WeightsFile]:
     """Yield a foundation and its adapters, with the inference protocol of this version.
 
-    Adapters name their foundation's digest, so its header stays as it was written.
+    The protocol is not updated in the files: adapters record the digest of their foundation's file.
     """
     for file in _weights_in(bundled_folder() / _IN_THE_BOX[name], f"{name}-"):
         yield replace(file, meta=replace(file.meta, tracker=tracker_preset(file.meta.config.name)))
@@ -139,7 +139,7 @@ def _weights_in(folder: Path, prefix: str = "") -> tuple[WeightsFile, ...]:
 def _of_folder(
     files: Sequence[WeightsFile], modality: Modality | None, where: str
 ) -> tuple[WeightsFile, ...]:
-    """Choose among the files of a folder."""
+    """Choose the file for a modality, or the foundation, among the files of a folder."""
     if modality is None:
         return (_only([file for file in files if file.is_foundation], "foundation weights", where),)
     suited = [file for file in files if not file.is_foundation and file.meta.modality == modality]
@@ -176,7 +176,7 @@ def _base(modality: Modality | None) -> WeightsFile:
 
 
 def _not_added(modality: Modality | None) -> CheckpointError:
-    """Say where the publisher keeps the weights, and which command adds them."""
+    """Return an error that says where the weights are published, and which command adds them."""
     if modality is None:
         return CheckpointError(
             "the published base weights for one stream are not here yet",
@@ -191,7 +191,7 @@ def _not_added(modality: Modality | None) -> CheckpointError:
 
 
 def _completed(file: WeightsFile, modality: Modality | None) -> tuple[WeightsFile, ...]:
-    """Check that a file suits the input, and add the foundation to adapters."""
+    """Check that a file suits the input, and add their foundation to adapters."""
     meta = file.meta
     if modality is not None and file.is_foundation:
         raise CheckpointError(
@@ -208,9 +208,9 @@ def _completed(file: WeightsFile, modality: Modality | None) -> tuple[WeightsFil
 
 
 def _foundation_of(adapters: WeightsFile) -> WeightsFile:
-    """Find the foundation that adapters were trained on: beside them, in the data folder, or in the box.
+    """Find the foundation of adapters by its recorded digest: beside them, in the data folder or in the box.
 
-    By its recorded digest; adapters that record none take the only foundation beside them.
+    Adapters that record no digest take the only foundation beside them.
     """
     folder = adapters.path.parent
     beside = _readable(WeightsFile.at, sorted(folder.glob(f"*{SUFFIX}")))
@@ -228,7 +228,7 @@ def _foundation_of(adapters: WeightsFile) -> WeightsFile:
 
 
 def _readable(look: Callable[[_Item], WeightsFile], items: Iterable[_Item]) -> Iterator[WeightsFile]:
-    """Look at files that nobody asked for by name; a damaged one among them is no reason to stop."""
+    """Read the headers of files that nobody asked for by name; damaged ones are skipped with a warning."""
     for item in items:
         try:
             yield look(item)
