@@ -1,4 +1,4 @@
-"""What decodes and encodes videos: the option, and what it means on this machine."""
+"""Where videos are decoded and encoded: the option, and its meaning on this machine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class VideoDevice(StrEnum):
-    """What decodes and encodes videos, or: what suits the network's device."""
+    """Where videos are decoded and encoded; `AUTO` follows the network's device."""
 
     AUTO = "auto"
     CPU = "cpu"
@@ -32,7 +32,7 @@ class VideoDevice(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CodecOptions:
-    """What decodes and encodes videos."""
+    """Where videos are decoded and encoded."""
 
     video_device: Annotated[
         VideoDevice,
@@ -47,19 +47,19 @@ class CodecOptions:
         make_exact(self)
 
     def gpu(self, network_device: Callable[[], torch.device | Device] | None = None) -> int | None:
-        """Return the number of the CUDA device that is to decode and encode; None: the processor does.
+        """Return the number of the CUDA device that decodes and encodes, or None for the CPU.
 
         Args:
-            network_device: Says where the network runs; asked only where an answer can matter. None: there is
-                no network.
+            network_device: Returns the network's device; called only if the answer depends on it. None: there
+                is no network.
 
         Raises:
-            ConfigError: CUDA was asked for and cannot decode, or the network's device is not there.
+            ConfigError: CUDA was asked for and cannot decode, or the network's device does not exist.
         """
         asked = self.video_device
         if asked is VideoDevice.CPU or (asked is VideoDevice.AUTO and network_device is None):
             return None
-        missing = why_no_device()  # before torch is loaded to say where the network runs
+        missing = why_no_device()  # before `network_device` loads torch
         if missing is not None:
             if asked is VideoDevice.AUTO:
                 return None
@@ -78,7 +78,7 @@ class CodecOptions:
 
 @functools.cache
 def _require_codecs(gpu: int) -> None:
-    """Check that a CUDA device decodes videos; say in the log, once, if it does not encode them."""
+    """Check that a CUDA device decodes videos; warn, once, if it does not encode them."""
     problem = why_no_nvdec(gpu)
     if problem is not None:
         raise _refusal(problem)

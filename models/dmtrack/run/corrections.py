@@ -1,4 +1,4 @@
-"""Going on with results: what an earlier run was asked, what a person says now, what has to be done again."""
+"""Continuing earlier results: what the run was asked, the new keyframes, and what has to be tracked again."""
 
 from __future__ import annotations
 
@@ -34,33 +34,33 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_SAID_NOW: Final = frozenset(
+_CHANGEABLE: Final = frozenset(
     {"rgb", "boxes", "box_files", "box_format", "network", "output", "continues", "from_frame", "two_way"}
 )
-"""What a person may say when going on; all else was said when the recording was first tracked."""
+"""Fields that `--continue` may change; all others are those of the earlier run."""
 
 
 @dataclass(frozen=True, slots=True)
 class EarlierRun:
-    """Results that are gone on with."""
+    """Results that a run continues."""
 
-    folder: Path  # where they are
-    request: TrackRequest  # what the run was asked
-    # What is known of the targets: its `keyframes.csv`, to which a person may have written
+    folder: Path  # the results folder
+    request: TrackRequest  # of that run
+    # The targets: its `keyframes.csv`, which a person may have edited since
     keyframes: tuple[Keyframe, ...]
-    rows: Rows  # what was found
+    rows: Rows  # the boxes that were found
     record: Mapping[str, Any]  # the values of its `run.json`
     tracked: tuple[Keyframe, ...]  # the keyframes with which the rows were found
-    # First frame of which nothing was found yet, as the run was stopped; None: it came to its end
+    # First frame without rows, if the run was stopped; None: it was complete
     covered: int | None = None
-    # How far in time the partner of each frame with a box lies from it; None: it has none
+    # Time from each frame with a box to its partner; None: it has none
     skews_ms: Mapping[int, float | None] = field(default_factory=dict)
-    # What a detector saw, of which targets were started
+    # The detections from which targets were started
     detections: DetectionOptions = field(default_factory=DetectionOptions)
 
     @classmethod
     def read_all(cls, results: Sequence[Path]) -> list[EarlierRun]:
-        """Read every run of some results folders, or of folders of them.
+        """Read every run in results folders, or in folders of them.
 
         `FormatError`: there is none, or one cannot be read.
         """
@@ -72,9 +72,9 @@ class EarlierRun:
 
     @classmethod
     def read(cls, folder: Path) -> EarlierRun:
-        """Read the results folder of `dmtrack track`.
+        """Read the results folder of a `dmtrack track`.
 
-        `FormatError`: it is none, or its files cannot be read; `ConfigError`: it holds a live run.
+        `FormatError`: it is not one, or its files cannot be read; `ConfigError`: it holds a live run.
         """
         if not (folder / RECORD).is_file():
             raise FormatError(f"has no {RECORD} in it", where=folder, hint="name the results folder of a run")
@@ -101,14 +101,14 @@ class EarlierRun:
         keyframes = tuple(read_keyframes(known if known.is_file() else table))
         if request.detections.file is not None and not is_whole:
             _log.warning("%s: was stopped; targets that enter later are not searched for", folder)
-        met = (record.get("counts") or {}).get("pairing") or {}
-        is_sound = not any(met.get(name) for name in ("rgb_damaged", "aux_damaged"))
+        pair_counts = (record.get("counts") or {}).get("pairing") or {}
+        is_sound = not any(pair_counts.get(name) for name in ("rgb_damaged", "aux_damaged"))
         asked = replace(
             request,
             pairing=replace(request.pairing, trusts_packets=is_sound),
             boxes=(),
             box_files=(),
-            detections=DetectionOptions(),  # what they came to is among the keyframes
+            detections=DetectionOptions(),  # the targets that they started are among the keyframes
             continues=False,
             from_frame=None,
             batch=record.get("batch"),
@@ -133,9 +133,9 @@ class EarlierRun:
         )
 
     def request_for(self, now: TrackRequest) -> TrackRequest:
-        """Return the request of this run, with what the person says now.
+        """Return the request of this run, changed by a new one with `--continue`.
 
-        `ConfigError`: something is said that was settled when the recording was first tracked.
+        `ConfigError`: the new request changes what the earlier run settled.
         """
         if now.aux is not None:
             raise ConfigError(
@@ -143,7 +143,7 @@ class EarlierRun:
             )
         if now.from_frame is not None and not now.boxes and not now.box_files:
             raise ConfigError("needs a box", where="--from", hint="give --box X,Y,W,H as well")
-        asked = replace(now, **{name: getattr(self.request, name) for name in _SAID_NOW})
+        asked = replace(now, **{name: getattr(self.request, name) for name in _CHANGEABLE})
         for word in command_words(asked):
             if word.startswith("-") and word not in set(command_words(self.request)):
                 raise ConfigError(
@@ -167,10 +167,10 @@ class EarlierRun:
         )
 
     def start_boxes(self, request: TrackRequest, first: FramePair) -> StartBoxes:
-        """Return the targets, with what the person says now.
+        """Return the targets, with the new keyframes of `request`.
 
-        `BoxError`: it is not clear which target is meant, or a new box lies outside the frame; `ConfigError`:
-        the frame of a box is not said.
+        `BoxError`: it is unclear which target a box is for, or a new box lies outside the frame;
+        `ConfigError`: the frame of a box is missing.
         """
         size = (first.rgb.width, first.rgb.height)
         starts, corrections = starts_and_corrections(with_what_is_said(self.keyframes, request, size))
@@ -180,12 +180,12 @@ class EarlierRun:
         return StartBoxes(starts, ", ".join(said), first.rgb.index, corrections)
 
     def corrected(self, keyframes: Sequence[Keyframe]) -> bool:
-        """Return whether a run with these keyframes is no longer what was first asked for."""
+        """Return whether these keyframes differ from the original ones, in this run or an earlier one."""
         is_other = keyframes_text(keyframes) != keyframes_text(self.tracked)
         return is_other or bool(self.record.get("corrected"))
 
     def require_same(self, inputs: Sequence[Any], weights_sha256: str) -> None:
-        """Say where recording, weights or program are not those of this run; `ConfigError`: another size."""
+        """Warn where weights or program differ from this run's; `ConfigError`: the recording's size does."""
         for mine, theirs in zip(inputs, self.record.get("inputs", ()), strict=False):
             if theirs.get("size_bytes") not in (None, mine.size_bytes) and not mine.video.path.is_dir():
                 raise ConfigError(
@@ -206,30 +206,30 @@ class EarlierRun:
 
 
 def _output(now: OutputOptions, before: OutputOptions) -> OutputOptions:
-    """Return how results are written: as a person says now, and where nothing is said as before."""
+    """Return the earlier output options, changed where the new ones differ from their defaults."""
     usual = OutputOptions()
     said = {one.name: getattr(now, one.name) for one in fields(usual)}
     return replace(before, **{name: value for name, value in said.items() if value != getattr(usual, name)})
 
 
 def _locator(folder: Path, words: Sequence[str]) -> Callable[[str], str]:
-    """Return what tells where a file is that a run names: it lies to the results as it lay, else as named.
+    """Return a function that finds a file named by a run: as it lay to the results, else as named.
 
-    So another folder is no other recording, and results may be moved together with what they are of.
+    So another recording is not taken by mistake, and results may be moved together with their recording.
     """
     outputs = [word.partition("=")[2] for word in words if word.startswith("--output=")]
     output = outputs[-1] if outputs else str(Path(ROOT, "NAME"))
 
     def located(name: str) -> str:
         is_absolute = Path(name).is_absolute()
-        if is_absolute != Path(output).is_absolute():  # early records mix them: it was run above, as a rule
+        if is_absolute != Path(output).is_absolute():  # early records mix both: relative to the run's folder
             above = () if is_absolute else (str(place / name) for place in folder.resolve().parents)
             return next((place for place in (name, *above) if Path(place).exists()), name)
         try:
             way = os.path.relpath(name, output)
         except ValueError:  # on another drive
             return name
-        beside = [  # the folder may be a link; a Path drops the dot, without which `./weights` is a name
+        beside = [  # the folder may be a link; "./" is kept: without it `weights` would be a name
             os.path.join(os.curdir, os.path.normpath(place / way))  # noqa: PTH118
             for place in (folder, folder.resolve())
         ]
@@ -242,7 +242,7 @@ def _locator(folder: Path, words: Sequence[str]) -> Callable[[str], str]:
 def _detections_of(
     record: Mapping[str, Any], asked: DetectionOptions, located: Callable[[str], str]
 ) -> DetectionOptions:
-    """Return what a detector saw: as the run was asked, or as it says that an earlier one was."""
+    """Return the detections that the run was given, or, if it continued another one, those in its record."""
     said = (record.get("configuration") or {}).get("detections")
     if asked.file is not None or not said:
         return asked
@@ -251,7 +251,7 @@ def _detections_of(
 
 
 def targets_of(record: Mapping[str, Any]) -> tuple[Keyframe, ...]:
-    """Return the keyframes with which the rows of a run were found."""
+    """Return the keyframes with which the rows of a run were found, from its record."""
     return tuple(
         TargetStart(Box(**said["box"]), said["target_id"], said["frame_index"], back=said.get("back", True))
         if "box" in said
@@ -263,12 +263,11 @@ def targets_of(record: Mapping[str, Any]) -> tuple[Keyframe, ...]:
 def with_what_is_said(
     earlier: Sequence[Keyframe], request: TrackRequest, size: tuple[int, int]
 ) -> tuple[Keyframe, ...]:
-    """Put what a person says now to the keyframes of an earlier run.
+    """Add the keyframes of a new request to those of an earlier run.
 
-    A new keyframe takes the place of an old one of its target and frame.
-
-    `size` is width and height of the frame. `BoxError`: it is not clear which target is meant, or a box lies
-    outside the frame; `ConfigError`: the frame of a box is not said.
+    A new keyframe replaces an old one of the same target and frame. `size` is width and height of the frame.
+    `BoxError`: it is unclear which target a box is for, or a box lies outside the frame; `ConfigError`: the
+    frame of a box is missing.
     """
     ids = sorted({key.target_id for key in earlier})
     said: list[Keyframe] = []
@@ -308,14 +307,14 @@ def _placed(target: Box | Keyframe, ids: Sequence[int], request: TrackRequest) -
 
 @dataclass(frozen=True, slots=True)
 class Retracking:
-    """What has to be tracked from keyframe to keyframe."""
+    """The segments that have to be tracked, and the rows that stay."""
 
-    segments: tuple[Segment, ...]  # what is tracked
-    rows: Rows  # what is known already, and stays
+    segments: tuple[Segment, ...]  # to be tracked
+    rows: Rows  # found earlier, and still valid
     two_way: bool  # whether segments are followed backward too
 
     def frames_to_track(self, frame_count: int | None) -> int | None:
-        """Return how many frames tracking will be reported for; None where the recording does not say."""
+        """Return how often tracking will call `on_tracked`; None if the recording's length is unknown."""
         total = 0
         ways = {(one.first, one.end): 1 for one in self.segments}
         for one in self.segments:
@@ -328,7 +327,7 @@ class Retracking:
         return total
 
     def track(self, open_at: OpenAt, tracker: Tracker, on_tracked: OnTracked = lambda _: None) -> Rows:
-        """Track what has to be tracked, and return all rows.
+        """Track the segments and return all rows.
 
         `BoxError`: a keyframe lies outside the frame or behind the end of the recording; `InputError`: the
         recording cannot be read.
@@ -342,10 +341,10 @@ class Retracking:
     def of(
         cls, keyframes: Sequence[Keyframe], request: TrackRequest, earlier: EarlierRun | None = None
     ) -> Retracking:
-        """Find out what has to be tracked.
+        """Find the segments to track for these keyframes.
 
-        The request says whether segments are followed backward; `earlier` is what was found with other
-        keyframes.
+        The request says whether segments are followed backward; `earlier` are the results with other
+        keyframes, whose rows are reused where they would be the same.
         """
         two_way = request.two_way is not TwoWay.OFF
         segments = segments_of(keyframes)

@@ -26,9 +26,9 @@ _log = logging.getLogger(__name__)
 
 
 def with_streams(request: TrackRequest) -> tuple[TrackRequest, DatasetRecording | None]:
-    """Where RGB is a data-set folder, put its streams in its place.
+    """Replace a data-set folder in the place of RGB by its streams.
 
-    `InputError`: the folder holds several recordings, or the results of a run alone, or cannot be read.
+    `InputError`: the folder holds several recordings, or only the results of a run, or cannot be read.
     """
     if request.live_addresses is not None:
         return request, None
@@ -75,7 +75,7 @@ def open_inputs(request: TrackRequest) -> PairedSource:
 
 
 def opener(request: TrackRequest, pairs: PairedSource) -> OpenAt:
-    """Return what opens a recording from one frame up to another; the modality is the one that was found."""
+    """Return a function that opens a part of the recording, with the modality that was found."""
     asked = replace(request, modality=pairs.modality)
 
     def open_at(first: int, end: int | None) -> PairedSource:
@@ -88,7 +88,7 @@ def opener(request: TrackRequest, pairs: PairedSource) -> OpenAt:
 
 
 def first_pair(pairs: PairedSource) -> tuple[FramePair, Iterator[FramePair]]:
-    """Return the first pair of a recording, and the pairs after it; `PairingError` where there is none."""
+    """Return the first pair of a recording, and an iterator of the rest; `PairingError` if there is none."""
     rest = iter(pairs)
     first = next(rest, None)
     if first is None:
@@ -101,7 +101,7 @@ def first_pair(pairs: PairedSource) -> tuple[FramePair, Iterator[FramePair]]:
 
 
 def expected_frames(info: VideoInfo, first: FramePair, end: Position | None) -> int | None:
-    """Return how many frames there are from `first` up to `end`, from what the container claims."""
+    """Return the number of frames from `first` up to `end`, by the length that the container claims."""
     ends = (info.frame_count, None if end is None else end.index)
     counts = [last - first.rgb.index for last in ends if last is not None]
     if end is not None and end.time_s is not None and info.frame_rate is not None:
@@ -116,10 +116,10 @@ def drawing_scene(
     ids: tuple[int, ...] = tuple(range(1, MOST_DRAWN + 1)),
     lowest_frame: int | None = None,
 ) -> DrawingScene:
-    """Return what a person draws on.
+    """Return the scene on which a person draws.
 
-    `ids` are those of the boxes, in the order of drawing; `lowest_frame` is the first that may be chosen,
-    None: that of `first`.
+    `ids` are those of the boxes, in the order of drawing; `lowest_frame` is the first that may be chosen, by
+    default that of `first`.
     """
     count: int | None = 1
     if not isinstance(pairs, LivePairs):
@@ -142,9 +142,9 @@ def drawing_scene(
 def seen_by_detector(
     request: TrackRequest, targets: Sequence[TargetStart], corrections: Sequence[Keyframe], info: VideoInfo
 ) -> Detections | None:
-    """Return what a detector saw that may become a target; None without a detector.
+    """Return the detections that may become targets; None without a detector.
 
-    `targets` are first boxes that are given; `corrections`, what else is given, do not go together with a
+    `targets` are the given first boxes; `corrections`, other given keyframes, cannot be combined with a
     detector. `InputError`: the file cannot be read, or nothing in it can be a target and no box is given;
     `ConfigError`: options contradict each other.
     """

@@ -1,17 +1,17 @@
-"""Data sets from results: pictures of both streams, aligned, with the boxes that were tracked and corrected.
+"""Data sets from results: pictures of both streams, aligned, with the tracked and corrected boxes.
 
-    dataset   a folder a target, in the layout of the data set of its sensor:
+    dataset   a folder for each target, in the layout of the data set of its sensor:
               LasHeR      visible/ infrared/     init.txt visible.txt infrared.txt
-              DepthTrack  color/ depth/          groundtruth.txt (colour as JPEG: its readers want that)
-              VisEvent    vis_imgs/ event_imgs/  groundtruth.txt absent_label.txt (1: the target is there)
-    yolo      a folder a recording: images/rgb and images/second with the same names, by the frame from 1,
-              labels/rgb and labels/second, data.yaml; Ultralytics puts `labels` in the place of `images`
-    crops     a folder a recording: crops/ID/000012_rgb.png and 000012_aux.png, by the 0-based frame
+              DepthTrack  color/ depth/          groundtruth.txt (colour as JPEG: its readers need that)
+              VisEvent    vis_imgs/ event_imgs/  groundtruth.txt absent_label.txt (1: the target is visible)
+    yolo      a folder for each recording: images/rgb and images/second with the same names, frames from 1,
+              labels/rgb and labels/second, data.yaml; Ultralytics finds labels by replacing `images`
+    crops     a folder for each recording: crops/ID/000012_rgb.png and 000012_aux.png, frames from 0
 
-Pictures of the second stream are what its camera counted (16 bits stay 16 bits, depth is in millimetres),
-brought onto the RGB grid as the tracker saw them; counts take the nearest pixel. Where RGB has no partner the
-picture before stays. A data set begins where its target was first given; frames in which it is lost count as
-absent, and are no pictures of a detector's set and no crops.
+Pictures of the second stream hold the camera's counts (16 bits stay 16 bits, depth is in millimetres), mapped
+onto the RGB grid by nearest neighbour, as the tracker saw them. Where RGB has no partner, the previous
+picture is repeated. A data set begins where its target was first given. Frames in which a target is lost
+count as absent, and are left out of detector sets and crops.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ from dmtrack.video.grid import counts_on_grid
 from dmtrack.video.pairing import PairedSource
 from dmtrack.video.picture_file import encoded_picture
 
-_LEVELS: Final = {".jpg": 97, ".png": 1}  # quality; fast
+_LEVELS: Final = {".jpg": 97, ".png": 1}  # JPEG quality; PNG compression, which is fast at 1
 _PNG_HEADER: Final = 33
-_SAID: Final = b"tEXtSoftware\0dmtrack"
-_SIGNATURE: Final = (len(_SAID) - 4).to_bytes(4, "big") + _SAID + zlib.crc32(_SAID).to_bytes(4, "big")
-"""Stands in every PNG behind its header: only what an export has written may a later one replace."""
+_CHUNK: Final = b"tEXtSoftware\0dmtrack"
+_SIGNATURE: Final = (len(_CHUNK) - 4).to_bytes(4, "big") + _CHUNK + zlib.crc32(_CHUNK).to_bytes(4, "big")
+"""A PNG chunk after the header of every picture: an export may only replace what an export has written."""
 _ABSENT: Final = {Modality.DEPTH: "nan,nan,nan,nan"}
 _NOWHERE: Final = "0,0,0,0"
 
@@ -74,7 +74,7 @@ class PictureFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CropOptions:
-    """Which crops are made, and how large."""
+    """Which crops are made, and their size."""
 
     every: Annotated[
         int, Option("--every", "crops: write every Nth frame of a target.", metavar="N", least=1)
@@ -99,18 +99,18 @@ ALL_CROPS: Final = CropOptions()
 
 @dataclass(frozen=True, slots=True)
 class PicturesExported:
-    """What became of an export of pictures."""
+    """The result of an export of pictures."""
 
-    # What was written, one for each target (`dataset`) or recording (`yolo`, `crops`)
+    # The folders written, one for each target (`dataset`) or recording (`yolo`, `crops`)
     folders: tuple[Path, ...]
-    pictures: int  # of how many frames
-    held: int  # frames without a partner in the second stream, for which the picture before stands
+    pictures: int  # number of frames with pictures
+    held: int  # frames without a partner in the second stream, whose previous picture is repeated
     lost: int  # frames in which a target was lost: absent in a data set, else left out
 
 
 @dataclass(frozen=True, slots=True)
 class _SetStyle:
-    """Names in the layout of a data set."""
+    """Names of folders and files in the layout of a data set."""
 
     rgb: str
     aux: str
@@ -138,12 +138,12 @@ def export_pictures(
 ) -> PicturesExported:
     """Write the recordings of results as a data set.
 
-    A folder appears when it is whole; those that were finished before an error stay.
+    A folder appears once it is complete; folders that are complete before an error stay.
 
-    `results` are results folders of runs, or folders of them; the recordings are where they were tracked.
+    `results` are results folders of runs, or folders of them; the recordings must be where they were tracked.
     `output` gets a folder for each target or recording. `label` is for `yolo`, `crops` for `crops`.
-    `InputError`: results, or the recording that they are about, cannot be read; `OutputError`: a folder
-    exists, holds an input or other files than an export's, or cannot be written.
+    `InputError`: results, or their recording, cannot be read; `OutputError`: a folder exists, holds an input
+    or other files than an export's, or cannot be written.
     """
     runs = EarlierRun.read_all(results)
     refuse_twins(path for run in runs for path in _folders(run, output, target))
@@ -160,15 +160,15 @@ def export_pictures(
 
 
 def _ids(run: EarlierRun) -> list[int]:
-    return sorted({who for rows in run.rows.boxes.values() for who in rows})
+    return sorted({target_id for rows in run.rows.boxes.values() for target_id in rows})
 
 
 def _folders(run: EarlierRun, output: Path, target: PictureFormat) -> list[Path]:
-    """Return what a run gets: a folder for each target of a data set, else one."""
+    """Return the folders of a run: one for each target in a data set, else one."""
     name, ids = file_name(run.folder.absolute().name), _ids(run)
     if target is not PictureFormat.DATASET or ids in ([], [1]):
         return [output / name]
-    return [output / f"{name}_id{who}" for who in ids]  # so files of one target are called, too
+    return [output / f"{name}_id{target_id}" for target_id in ids]  # as files of one target are named, too
 
 
 def _exported(
@@ -192,17 +192,17 @@ def _exported(
         clips: list[_Clip] = []
         finals = []
         targets = ids if target is PictureFormat.DATASET else [0]
-        for who, final in zip(targets, _folders(run, output, target), strict=True):
-            real = os.path.realpath(final)  # of a loop of links, too, which `Path.resolve` may not take
+        for target_id, final in zip(targets, _folders(run, output, target), strict=True):
+            real = os.path.realpath(final)  # not `Path.resolve`, which may fail on a loop of links
             for given in (request.rgb, request.aux, run.folder):
                 if given is not None and Path(given).resolve().is_relative_to(real):
                     raise OutputError("contains an input, which would be destroyed", where=final)
             finals.append(final)
-            scratch = stack.enter_context(_appearing(final, target, overwrite=overwrite))
+            scratch = stack.enter_context(_renamed_when_complete(final, target, overwrite=overwrite))
             if target is PictureFormat.CROPS:
                 clips.append(_CropClip(scratch, crops, pairs.modality))
-            elif who and pairs.modality is not None:
-                clips.append(_SetClip(scratch, who, pairs.modality))
+            elif target_id and pairs.modality is not None:
+                clips.append(_SetClip(scratch, target_id, pairs.modality))
             else:
                 clips.append(_YoloClip(scratch, name, label))
         count, held = _write(run, pairs, clips, on_frame)
@@ -214,7 +214,7 @@ def _exported(
 def _write(
     run: EarlierRun, pairs: PairedSource, clips: Sequence[_Clip], on_frame: Callable[[], object]
 ) -> tuple[int, int]:
-    """Write every pair to the clips; return how many there were, and how many without a partner."""
+    """Write every pair to the clips; return the number of pairs, and of those without a partner."""
     count = held = 0
     last = max(run.rows.boxes)
     second: Pixels | None = None
@@ -234,7 +234,7 @@ def _write(
 
 
 def _second(pair: FramePair, pairs: PairedSource) -> Pixels:
-    """Return what the second camera counted, on the RGB grid."""
+    """Return the second camera's counts on the RGB grid."""
     if pair.aux is None or pairs.modality is None:
         raise ValueError("there is no second picture")
     pixels, scale_mm = pair.aux.pixels, pairs.encoding.depth_scale_mm
@@ -247,27 +247,27 @@ def _second(pair: FramePair, pairs: PairedSource) -> Pixels:
 
 @dataclass(slots=True)
 class _Clip(ABC):
-    """A folder of a data set while it grows."""
+    """A folder of a data set while it is written."""
 
-    folder: Path  # where it grows
+    folder: Path  # where it is written
     lost: int = field(default=0, init=False)  # frames so far in which a target was lost
     count: int = field(default=0, init=False)
 
     @abstractmethod
     def take(self, index: int, rgb: Pixels, aux: Pixels, rows: dict[int, TrackedBox]) -> None:
-        """Write the pair of a frame, if it belongs to it."""
+        """Write the pair of a frame, if it belongs to the clip."""
 
     @abstractmethod
     def finish(self) -> None:
         """Write the boxes."""
 
     def text(self, name: str, text: str) -> None:
-        """Write a text."""
+        """Write a text file."""
         make_folder((self.folder / name).parent)
         write_atomically(self.folder / name, utf8(text), durable=False)
 
     def picture(self, name: str, pixels: Pixels) -> None:
-        """Write a picture."""
+        """Write a picture; a PNG with our signature."""
         suffix = Path(name).suffix
         data = encoded_picture(pixels, suffix, _LEVELS[suffix])
         if name.endswith(".png"):
@@ -345,7 +345,7 @@ class _YoloClip(_Clip):
 
 @dataclass(slots=True)
 class _CropClip(_Clip):
-    """Crops of all targets of a recording, of both streams pixel by pixel."""
+    """Crops of all targets of a recording, with the same pixels in both streams."""
 
     options: CropOptions
     modality: Modality | None
@@ -365,9 +365,9 @@ class _CropClip(_Clip):
                     self.count += 1
 
     def _cut(self, pixels: Pixels, box: Box, *, is_depth: bool) -> Pixels | None:
-        """Return what is in a box; None where it is wholly outside of the picture, which is black there.
+        """Return the pixels in a box, black outside the picture; None if the box lies wholly outside.
 
-        Depth takes the nearest pixel: a mean of two distances is a place where nothing is.
+        Depth is resized by nearest neighbour: the mean of two distances is a place where nothing is.
         """
         height, width = pixels.shape[:2]
         x1, y1, x2, y2 = box.xyxy
@@ -388,7 +388,7 @@ class _CropClip(_Clip):
 
 
 _SCRATCH: Final = f".part-{os.getpid()}"
-_OURS: Final[dict[PictureFormat, set[str | None]]] = {
+_OUTPUT_NAMES: Final[dict[PictureFormat, set[str | None]]] = {
     PictureFormat.DATASET: {
         "init.txt",
         *(name for one in _STYLES.values() for name in (one.rgb, one.aux, one.flags, *one.truths)),
@@ -399,21 +399,22 @@ _OURS: Final[dict[PictureFormat, set[str | None]]] = {
 
 
 def _is_earlier_export(final: Path, target: PictureFormat) -> bool:
-    """Return whether a folder holds what an export as `target` writes, and nothing else.
+    """Return whether a folder holds the output of an export as `target`, and nothing else.
 
-    Other people's sets have the names of ours, for these are the usual ones: the pictures tell.
+    Names do not tell, for other data sets use the same ones; the signature in the pictures does.
     """
     names = {one.name for one in final.iterdir()} if final.is_dir() else {""}
     picture = next((one for one in final.rglob("*.png") if one.is_file()), None)
     is_signed = picture is not None and _SIGNATURE in picture.read_bytes()
-    return names <= _OURS[target] and (not names or is_signed)
+    return names <= _OUTPUT_NAMES[target] and (not names or is_signed)
 
 
 @contextmanager
-def _appearing(final: Path, target: PictureFormat, *, overwrite: bool) -> Iterator[Path]:
-    """Yield a folder that takes its name when the block is through, and is removed if it fails.
+def _renamed_when_complete(final: Path, target: PictureFormat, *, overwrite: bool) -> Iterator[Path]:
+    """Yield a temporary folder that is renamed to `final` at the end of the block, or removed if it fails.
 
-    `OutputError` where the name is taken: by anything without `overwrite`, with it by what is no export.
+    `OutputError` if `final` exists: without `overwrite` whatever it is, with it unless it is an earlier
+    export.
     """
     with os_errors_translated(final):
         is_there = final.exists()

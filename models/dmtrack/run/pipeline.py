@@ -1,4 +1,4 @@
-"""From frame pairs to tracked boxes, as generators: nothing is kept but the tracker's memory."""
+"""From frame pairs to tracked boxes, as generators; nothing is kept but the tracker's memory."""
 
 from __future__ import annotations
 
@@ -43,24 +43,24 @@ _log = logging.getLogger(__name__)
 def track_pairs(
     pairs: Iterable[FramePair], tracker: Tracker, targets: Targets, arrivals: Arrivals | None = None
 ) -> Iterator[FrameResult]:
-    """Follow targets, each from the frame on which it is given, through all pairs.
+    """Follow targets through all pairs, each from the frame in which it is given.
 
     Args:
         pairs: In order; each is dropped before the next one is read.
         tracker: Started over with the first pair.
-        targets: A `Box` (or its four numbers) is given on the first pair and takes the lowest free id; a
-            `TargetStart` says its id, and may say a later frame. If that frame is missing, the next one
-            takes its place.
-        arrivals: Starts more targets as a detector saw them; then `targets` may be empty.
+        targets: A `Box` (or its four numbers) is given in the first pair and takes the lowest free id; a
+            `TargetStart` has an id, and maybe a later frame. If that frame is missing, the next one is used.
+        arrivals: Starts more targets from a detector's boxes; `targets` may be empty then.
 
     Yields:
-        One result a pair, without any target before the first one starts, and with the box as given where
-        a target starts.
+        One result a pair, without targets before the first one starts; where a target starts, with the given
+        box.
 
     Raises:
         BoxError: There is no box, one lies outside the frame or starts before the first pair, an id comes
             twice, or (after all results) the pairs ended before any target started.
-        ConfigError: The network is not for the second stream of the pairs.
+        ConfigError: A target is given in more than one frame, or the network is not for the pairs' second
+            stream.
         InputError: The pairs cannot be read any further; results yielded before stay valid.
     """
     waiting, later = starts_and_corrections(numbered(as_targets(targets)))
@@ -105,22 +105,22 @@ def track(
 ) -> Iterator[TrackedBox]:
     """Follow one or several targets through a recording.
 
-    Inputs and weights are checked before this returns; frames are read while the result is iterated. What is
-    open is closed at its end, or when nobody holds it any more.
+    Inputs and weights are checked before this returns; frames are read while the result is iterated. The
+    files are closed at its end, or when it is garbage collected.
 
     Args:
-        rgb: A video file or a folder of pictures; a thermal one alone is welcome too.
+        rgb: A video file or a folder of pictures; a thermal one alone is fine too.
         aux: The second stream: thermal, depth or event pictures of the same scene.
-        boxes: Where the targets are in the first frame (that of `start`), in pixels of the RGB frame: a `Box`
-            or `x, y, w, h`. A `TargetStart` names its id, and the frame if the target comes later.
-        detections: A file of objects that a detector saw; each that enters becomes a target.
+        boxes: The targets in the first frame (that of `start`), in pixels of the RGB frame: a `Box` or
+            `x, y, w, h`. A `TargetStart` has an id, and a frame if the target comes later.
+        detections: A file of a detector's boxes; each object that enters becomes a target.
         modality: What `aux` measures; None finds out.
         weights: `tiny`, `base`, a name in the data folder, or a path.
         device: `auto`, `cpu`, `cuda:0` or `mps`.
         precision: `auto`, `fp32`, `bf16`, `fp16` or `int8`.
         start: First frame: its 0-based index, or a time such as `"12.5s"`.
-        end: First frame not wanted any more.
-        pairing: How the streams are matched in time and laid over each other.
+        end: First frame that is not tracked any more.
+        pairing: How the streams are matched in time and aligned.
         encoding: How the counts of `aux` become pictures.
         recovery: What happens when a target is lost from sight.
 
@@ -133,7 +133,7 @@ def track(
             twice. While iterating: a box lies outside the frame or its frame outside the recording, or
             the recording is damaged beyond use.
         CheckpointError: The weights are missing, damaged or for something else.
-        ConfigError: An argument is invalid, or the device is not there.
+        ConfigError: An argument is invalid, or the device does not exist.
     """
     request = TrackRequest(
         rgb,
@@ -162,13 +162,13 @@ def track(
         found = _corrected_boxes(pairs, tracker, request, (*targets, *corrections))
     else:
         found = _tracked_boxes(pairs, tracker, targets, arrivals)
-    weakref.finalize(found, pairs.close)  # a generator that was never begun runs none of its own code
+    weakref.finalize(found, pairs.close)  # a generator that was never started does not run its `finally`
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedTracker:
-    """A tracker, the weights that it runs, in which numbers, and by what."""
+    """A tracker with its weights, precision and backend."""
 
     tracker: Tracker
     weights: ResolvedWeights
@@ -184,9 +184,9 @@ def load(
 ) -> LoadedTracker:
     """Find weights and return a tracker that runs them.
 
-    `modality` is None if there is no second stream; without `config` the protocol is that of the weights.
+    `modality` is None if there is no second stream; `config` None takes the protocol of the weights.
     `CheckpointError`: the weights are missing, damaged or for something else; `ConfigError`: the device or
-    the backend is not there, or options contradict each other.
+    the backend does not exist here, or options contradict each other.
     """
     device, backend, precision, weights = choose_network(options, modality)
     config = (recovery or RecoveryOptions()).applied_to(config or weights.tracker_config)
@@ -230,14 +230,14 @@ def load_tracker(
 
     Raises:
         CheckpointError: The weights are missing, damaged or for something else.
-        ConfigError: The device or the backend is not there, or the precision or the modality is unknown.
+        ConfigError: The device or backend does not exist here, or the precision or modality is unknown.
     """
     options = NetworkOptions(str(weights), precision, backend, device)  # type: ignore[arg-type]
     return load(options, None if modality is None else Modality.of(modality), recovery, config).tracker
 
 
 def _check_starts(starts: Sequence[TargetStart], first: FramePair) -> None:
-    """Refuse at once what would only be met when a later target's frame comes."""
+    """Check the boxes and frames of later targets at the start, not when their frames come."""
     for start in starts:
         start.box.require_inside(first.rgb.width, first.rgb.height)
         if start.frame_index is not None and start.frame_index < first.rgb.index:
@@ -255,7 +255,7 @@ def _step(
     *,
     is_first: bool,
 ) -> FrameResult:
-    """Find the targets that are followed, and take up those that start here."""
+    """Find the followed targets, and start those that are due."""
     found: tuple[TrackedBox, ...] = ()
     infer_ms = 0.0
     if is_first:

@@ -1,4 +1,4 @@
-"""`inspect_recording`: what is in the files, or in a folder of a data set, and whether and how they pair."""
+"""`inspect_recording`: what files, or a data-set folder, contain, and how their streams pair."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from dmtrack.video.streams import BY_TIME, PairingOptions
 
 @dataclass(frozen=True, slots=True)
 class RecordingReport:
-    """Everything `dmtrack inspect` says."""
+    """Everything that `dmtrack inspect` reports."""
 
-    # The recordings of a data set that lie there; one or none where a pair was looked at
+    # The recordings of a data-set folder; at most one if a pair was inspected
     clips: tuple[DatasetRecording, ...]
-    pair: PairReport | None = None  # what is in the streams; None where there are several recordings
+    pair: PairReport | None = None  # the streams; None if there are several recordings
     # The files of both streams; None for those that libav does not read, such as ROS bags
     containers: tuple[ContainerFacts | None, ...] = ()
     ground_truth: tuple[Path, ...] = ()  # files of boxes beside the first stream
@@ -42,11 +42,11 @@ def inspect_recording(
     sheet: Path | None = None,
     overwrite: bool = False,
 ) -> RecordingReport:
-    """Look at two streams, at a recording of a data set, or at a folder of many.
+    """Inspect two streams, a recording of a data set, or a folder of many.
 
-    `sheet` is a PNG to write: several moments of one recording, with the boxes that are known. `modality` is
-    found out where it is None. `InputError`: a stream or a folder cannot be read; `ConfigError`: a sheet of
-    many recordings is wanted; `OutputError`: the sheet exists, or cannot be written.
+    `sheet` is a PNG to write: several moments of one recording, with the known boxes. `modality` None finds
+    out. `InputError`: a stream or a folder cannot be read; `ConfigError`: a sheet of many recordings is asked
+    for; `OutputError`: the sheet exists, or cannot be written.
     """
     clips = survey(rgb) if aux is None else ()
     if len(clips) > 1:
@@ -82,7 +82,7 @@ def _of_clip(surveyed: DatasetRecording, pairing: PairingOptions) -> PairReport:
 
 def _container(info: VideoInfo) -> ContainerFacts | None:
     if not info.path.is_file() or info.path.suffix.lower() in IMAGE_SUFFIXES or is_event_file(info.path):
-        return None  # libav takes some files of events for pictures
+        return None  # libav would take some event files for pictures
     try:
         return read_container(info.path, stream=0 if info.track is None else info.track.number)
     except VideoError:

@@ -1,6 +1,6 @@
-"""`TrackRequest`: everything that tracking a recording is asked to do, and the option types it is made of.
+"""`TrackRequest`: a complete request to track a recording, and the option types it is made of.
 
-The options of `dmtrack track` are these fields; `run.json` says what they were.
+Its fields are the options of `dmtrack track`; `run.json` records them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _LIVE_PAIRING: Final = ("--offset-ms", "--max-skew-ms", "--on-missing", "--split
 
 
 class RecoveryChoice(StrEnum):
-    """Whether targets are given up and found again."""
+    """Whether lost targets are given up and searched again."""
 
     AUTO = "auto"
     ON = "on"
@@ -46,7 +46,7 @@ class RecoveryChoice(StrEnum):
 
 
 class Drawn(Enum):
-    """In the place of a box: a person draws it."""
+    """Stands for a box that a person will draw."""
 
     DRAWN = "pick"
 
@@ -63,7 +63,7 @@ class TwoWay(StrEnum):
 
 
 def parse_box(text: str) -> Box | TargetStart | Drawn:
-    """Read `x,y,w,h`, `id:x,y,w,h`, or the word that stands for drawing; `BoxError` where it is neither."""
+    """Read `x,y,w,h`, `id:x,y,w,h`, or `pick` as `DRAWN`; `BoxError` for anything else."""
     return DRAWN if text.strip() == DRAWN.value else parse_target(text)
 
 
@@ -77,7 +77,7 @@ def _box_text(box: Box | Keyframe | Drawn) -> str:
 
 
 def parse_modality(text: str) -> Modality | None:
-    """Read the name of a modality, of which `auto` is None; `ValueError` where it is none."""
+    """Read the name of a modality, or `auto` as None; `ValueError` for anything else."""
     word = text.strip().lower()
     if word == "auto":
         return None
@@ -102,7 +102,7 @@ MODALITY: Final = Option(
 
 @dataclass(frozen=True, slots=True)
 class NetworkOptions:
-    """What tracks, and on what it runs."""
+    """The network, and the hardware that it runs on."""
 
     weights: Annotated[
         str,
@@ -197,7 +197,7 @@ class RecoveryOptions:
         make_exact(self)
 
     def applied_to(self, config: TrackerConfig) -> TrackerConfig:
-        """Return the protocol of some weights, with what the person wants otherwise.
+        """Return the protocol of some weights, changed by these options.
 
         Raises:
             ConfigError: An option needs recovery, which is off, or a number is out of range.
@@ -215,7 +215,7 @@ class RecoveryOptions:
 
 @dataclass(frozen=True, slots=True)
 class OutputOptions:
-    """What is written, and where."""
+    """Which results are written, and where."""
 
     folder: Annotated[
         Path | None, Option("-o --output", "Results folder. Default: dmtrack-results/NAME.", metavar="DIR")
@@ -231,12 +231,12 @@ class OutputOptions:
 
     @property
     def video_layout(self) -> Layout | None:
-        """What the annotated video shows; None without a video."""
+        """Layout of the annotated video; None without a video."""
         return None if self.no_video else self.layout
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The files of a run, the record last."""
+        """The files of a run, `run.json` last."""
         return (*(() if self.no_video else (VIDEO,)), MOT, TABLE, KEYFRAMES, SCORES, TRAJECTORY, RECORD)
 
 
@@ -245,11 +245,11 @@ class TrackRequest:
     """What to track, how, and what to write.
 
     Attributes:
-        boxes: Where the targets are in the first frame, in pixels: a `Box` or four numbers; a `TargetStart`
-            names an id, and maybe a later frame; a second one of an id corrects what is tracked, an `Absence`
-            says that there is nothing to track; `DRAWN` once or more: a person draws. With neither boxes nor
-            `box_files` nor `detections`, ground truth is looked for beside `rgb`.
-        batch: What `run.json` says of the batch that the run belongs to.
+        boxes: The targets in the first frame, in pixels: a `Box` or four numbers. A `TargetStart` has an id,
+            and maybe a later frame; a second one of an id corrects the track, an `Absence` marks frames
+            without the target. Each `DRAWN` is a box that a person draws. With neither boxes nor `box_files`
+            nor `detections`, ground truth is looked for beside `rgb`.
+        batch: What `run.json` records about the batch that the run belongs to.
     """
 
     rgb: Annotated[
@@ -345,15 +345,15 @@ class TrackRequest:
 
     @property
     def says_targets(self) -> bool:
-        """Whether it says where the targets are, so that no ground truth is needed."""
+        """Whether it names the targets, so that no ground truth is needed."""
         return bool(self.boxes or self.box_files or self.detections.file)
 
     @property
     def live_addresses(self) -> tuple[LiveAddress, LiveAddress | None] | None:
-        """Where live streams come from; None for a recording.
+        """The addresses of live streams; None for a recording.
 
         Raises:
-            VideoError: One of the two is no live stream, and the other one is.
+            VideoError: One of the two is a live stream, and the other one is not.
         """
         if not self.live.live and not any(is_live(str(word)) for word in (self.rgb, self.aux)):
             return None
@@ -361,7 +361,7 @@ class TrackRequest:
 
     @property
     def folder(self) -> Path:
-        """Where results go; for live streams without a folder, which have no name, another one each time."""
+        """The results folder; by default named after the RGB stream, for live streams after date and time."""
         if self.output.folder is not None:
             return self.output.folder
         if self.live_addresses is None:
@@ -370,7 +370,7 @@ class TrackRequest:
 
     @property
     def command(self) -> list[str]:
-        """The words of the `dmtrack track` that does the same; files are named as `recorded` says."""
+        """The words of an equivalent `dmtrack track`; files are named by `recorded`."""
         output = self.output
         if self._is_absolute:
             output = replace(output, folder=self.folder.absolute())
@@ -378,19 +378,20 @@ class TrackRequest:
 
     @property
     def _is_absolute(self) -> bool:
-        """Whether a stream or the results are named by an absolute path, and are a recording's."""
+        """Whether a stream or the results folder of a recording has an absolute path."""
         named = (self.rgb, self.aux or self.rgb, self.folder)
         return self.live_addresses is None and any(Path(one).is_absolute() for one in named)
 
     def recorded(self, name: str) -> str:
-        """Return how `run.json` names a file that is there: absolute, as soon as a stream or the results are.
+        """Return how `run.json` names a file: absolute if the file exists and a stream or the results are.
 
-        So it is found again as it lies to the results, which two paths of one kind tell.
+        So the path between results and file, by which it is found again, can be computed from two paths of
+        one kind.
         """
         return str(Path(name).absolute()) if self._is_absolute and Path(name).exists() else name
 
     def require_live_options(self) -> None:
-        """Refuse what has a meaning for recordings only.
+        """Refuse options that only make sense for recordings.
 
         Raises:
             ConfigError: Such an option is given.
@@ -410,7 +411,7 @@ class TrackRequest:
 
 
 def _checked_boxes(boxes: Any) -> tuple[Box | Keyframe | Drawn, ...]:  # noqa: ANN401 - as a caller types them
-    """Make boxes of numbers; what is drawn comes last."""
+    """Convert numbers to boxes, and put `DRAWN` last."""
     if not isinstance(boxes, list | tuple):
         return as_targets(boxes)
     drawn = [one for one in boxes if isinstance(one, Drawn)]

@@ -1,4 +1,4 @@
-"""Where the results of a run go, and under which names."""
+"""Where the results of a run go, and the names of its files."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _GENERIC_NAMES: Final = frozenset(
 def default_folder(rgb: Path) -> Path:
     """Return `dmtrack-results/NAME` in the current folder.
 
-    NAME is that of the RGB stream; where that is only what the stream shows (`rgb.mp4`,
-    `visible/`), the folder around it names the recording.
+    NAME is that of the RGB stream, or of the folder around it if the stream's name is generic (`rgb.mp4`,
+    `visible/`).
     """
     whole = rgb.absolute()
     name = whole.name if whole.is_dir() else whole.stem
@@ -38,14 +38,14 @@ def default_folder(rgb: Path) -> Path:
 
 
 def shows_results_alone(folder: Path) -> bool:
-    """Return whether a folder holds the results of a run, and no pictures but theirs."""
+    """Return whether a folder holds the results of a run, and no other pictures."""
     return (folder / RECORD).is_file() and not any(
         is_image(path) and path.name not in (SCORES, TRAJECTORY) for path in folder.iterdir()
     )
 
 
 def holds_results_alone(folder: Path) -> bool:
-    """Return whether a folder holds the results of a run, and no pictures or videos but theirs."""
+    """Return whether a folder holds the results of a run, and no other pictures, videos or folders."""
     return shows_results_alone(folder) and not any(
         path.is_dir() or (is_video(path) and path.name != VIDEO) for path in folder.iterdir()
     )
@@ -53,7 +53,7 @@ def holds_results_alone(folder: Path) -> bool:
 
 @contextlib.contextmanager
 def prepared_folder(folder: Path, names: Sequence[str], *, overwrite: bool) -> Iterator[Path]:
-    """Make the folder, hold it, and check that `names` may be written; nothing is left if no result comes.
+    """Make and lock the folder, and check that `names` may be written; a folder left empty is removed.
 
     `OutputError`: a result exists, another run writes there, or the folder cannot be made or written to.
     """
@@ -66,7 +66,7 @@ def prepared_folder(folder: Path, names: Sequence[str], *, overwrite: bool) -> I
 
 @contextlib.contextmanager
 def made_folder(folder: Path) -> Iterator[Path]:
-    """Make a folder, and take it and those around it that are new away again if nothing comes to lie in it.
+    """Make a folder; at the end remove it and its new parents if they are empty.
 
     `OutputError`: it cannot be made or written to.
     """
@@ -76,5 +76,5 @@ def made_folder(folder: Path) -> Iterator[Path]:
         yield make_folder(folder)
     finally:
         for path in made:
-            with contextlib.suppress(OSError):  # not empty: something was tracked
+            with contextlib.suppress(OSError):  # not empty: results were written
                 path.rmdir()

@@ -1,8 +1,8 @@
-"""From keyframe to keyframe: segments followed forward and backward, joined, and put where they belong.
+"""Tracking from keyframe to keyframe: segments are followed forward and backward, and the ways joined.
 
-A recording with corrections is read twice: first every segment that needs it is tracked, then the whole is
-written. What a segment gives depends on the recording, the keyframes and the tracker alone, so a result that
-was corrected step by step is the result of all its keyframes at once.
+A recording with corrections is read twice: first every segment that needs it is tracked, then all results are
+written. The rows of a segment depend on the recording, the keyframes and the tracker alone, so step-by-step
+corrections give the same result as all keyframes at once.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 OpenAt = Callable[[int, int | None], PairedSource]
-"""Opens a recording from a frame on, up to another one or to its end."""
+"""Opens a recording from a frame on, up to another one (not included) or to its end."""
 OnTracked = Callable[[FrameResult], object]
 Way = dict[int, tuple[TrackedBox, float]]
-"""Box and milliseconds of a target by frame, in one direction of time."""
+"""A target's box and the milliseconds spent on it, by frame, in one direction of time."""
 
-_HELD_BYTES: Final = 256 * 2**20  # so much of a recording is held at most while it is followed backward
+_HELD_BYTES: Final = 256 * 2**20  # memory for pairs that are read ahead while a target is followed backward
 _MOST_HELD: Final = 64
 _ARRIVES_IOU: Final = 0.3
-SAME_PLACE_IOU: Final = 0.5  # from this overlap on the two directions are said to agree
+SAME_PLACE_IOU: Final = 0.5  # from this IoU on the two directions agree
 
 
 @dataclass(slots=True)
 class Rows:
-    """Boxes of a recording by frame and target, and the milliseconds that each frame took."""
+    """Boxes of a recording by frame and target, and the tracker's milliseconds for each frame."""
 
     boxes: dict[int, dict[int, TrackedBox]] = field(default_factory=lambda: defaultdict(dict))
     infer_ms: dict[int, float] = field(default_factory=lambda: defaultdict(float))
@@ -70,7 +70,7 @@ class Rows:
         return tuple(row for _, row in sorted(self.boxes.get(index, {}).items()))
 
     def kept(self, segments: Iterable[Segment]) -> Rows:
-        """Return the rows of some segments."""
+        """Return the rows that lie in some segments."""
         kept, stretches = Rows(), defaultdict(list)
         for segment in segments:
             stretches[segment.target_id].append(segment)
@@ -82,7 +82,7 @@ class Rows:
         return kept
 
     def replayed(self, pairs: Iterable[FramePair]) -> Iterator[FrameResult]:
-        """Yield the boxes of each pair, as if they had been tracked now."""
+        """Yield the stored boxes of each pair as results, with times and measures of the pair."""
         for pair in pairs:
             index = pair.rgb.index
             here = tuple(row.measured(pair) for row in self.at(index))
@@ -92,8 +92,8 @@ class Rows:
 class Retracker:
     """Follows targets through segments.
 
-    With `two_way` each segment is also followed backward from the keyframe that closes it; `on_tracked` is
-    called after each frame, and may raise `KeyboardInterrupt`.
+    With `two_way` each segment is also followed backward from its closing keyframe. `on_tracked` is called
+    after each frame, and may raise `KeyboardInterrupt`.
     """
 
     def __init__(
@@ -108,10 +108,10 @@ class Retracker:
         self._tracker = tracker
         self._two_way = two_way
         self._on_tracked = on_tracked
-        self._shown: dict[TargetStart, Array] = {}
+        self._templates: dict[TargetStart, Array] = {}
 
     def track(self, segments: Sequence[Segment], rows: Rows) -> None:
-        """Track segments and add what was found to `rows`.
+        """Track segments and add their boxes to `rows`.
 
         `BoxError`: a keyframe lies outside the frame or behind the end of the recording; `InputError`: the
         recording cannot be read.
@@ -120,7 +120,7 @@ class Retracker:
         for segment in segments:
             together[segment.first, segment.end].append(segment)
         opened = [one.first for one in segments] + [key.frame_index or 0 for s in segments for key in s.known]
-        if opened:  # a keyframe behind the end is met before anything is tracked
+        if opened:  # so that a keyframe behind the end is an error before anything is tracked
             self._pair_at(max(opened))
         for (first, end), group in together.items():
             forward = self._forward(first, end, group)
@@ -166,7 +166,7 @@ class Retracker:
         return found
 
     def _backward(self, segment: Segment, lowest: int) -> Way:
-        """Follow a target from the keyframe that closes a segment down to the frame `lowest`."""
+        """Follow a target from the closing keyframe of a segment down to the frame `lowest`."""
         closing, tracker, found = segment.closing, self._tracker, Way()
         if closing is None or segment.end is None:
             raise ValueError("a segment that no keyframe closes has no way back")
@@ -181,18 +181,18 @@ class Retracker:
         return found
 
     def _reversed(self, first: int, end: int, alike: FramePair) -> Iterator[FramePair]:
-        """Yield the pairs before `end` down to `first`, a few held at a time."""
+        """Yield the pairs before `end` down to `first`, reading a few at a time; `alike` tells their size."""
         held = max(8, min(_MOST_HELD, _HELD_BYTES // alike.image.nbytes))
         for stop in range(end, first, -held):
             with self._open_at(max(first, stop - held), stop) as pairs:
                 yield from reversed(list(pairs))
 
     def _template(self, key: TargetStart) -> Array:
-        if key not in self._shown:
+        if key not in self._templates:
             pair = self._pair_at(key.frame_index or 0)
             key.box.require_inside(pair.rgb.width, pair.rgb.height)
-            (self._shown[key],) = self._tracker.templates(pair, [key.box])
-        return self._shown[key]
+            (self._templates[key],) = self._tracker.templates(pair, [key.box])
+        return self._templates[key]
 
     def _pair_at(self, index: int) -> FramePair:
         with self._opened(index, None) as pairs:
@@ -200,7 +200,7 @@ class Retracker:
 
     @contextlib.contextmanager
     def _opened(self, first: int, end: int | None) -> Iterator[Iterator[FramePair]]:
-        """Open the recording at the frame of a keyframe; there is at least one pair."""
+        """Open the recording at a keyframe and yield its pairs, at least one; `BoxError` if there is none."""
         with contextlib.ExitStack() as stack:
             try:
                 pairs = iter(stack.enter_context(self._open_at(first, end)))
@@ -215,9 +215,9 @@ class Retracker:
 def joined(segment: Segment, forward: Way, backward: Way) -> Way:
     """Join the two directions of a segment.
 
-    Where they agree the box is their mean, weighted by score and nearness of the keyframe, and the score
-    is the higher one. Where they do not, it is the box of the way that arrives at the other keyframe, if one
-    alone does; else of the one that weighs more, with a score that says so.
+    Where they agree, the box is their mean, weighted by score and nearness to the keyframe, with the higher
+    score. Where they do not, the direction that arrives at the other keyframe wins, if only one does; else
+    the one with the higher weight, as uncertain and with its score lowered.
     """
     made, length = Way(), (segment.end or 0) - segment.first
     arrives = _arrives(forward, segment.closing)
@@ -235,7 +235,7 @@ def joined(segment: Segment, forward: Way, backward: Way) -> Way:
 
 
 def _arrives(found: Way, keyframe: TargetStart | None) -> bool:
-    """Return whether a way leads to a keyframe: in the frame of `found` beside it the target is there."""
+    """Return whether a way ends at a keyframe: its box in the nearest frame overlaps the keyframe's."""
     if keyframe is None or not found:
         return False
     beside = min(found, key=lambda index: abs(index - (keyframe.frame_index or 0)))
@@ -245,8 +245,8 @@ def _arrives(found: Way, keyframe: TargetStart | None) -> bool:
 def _join(forward: TrackedBox, backward: TrackedBox, nearness: float, is_forward: bool | None) -> TrackedBox:
     """Join two boxes of a frame.
 
-    `nearness` is 1 at the keyframe of the first way, 0 at that of the other; `is_forward` says which way
-    leads where they disagree, None: the one that weighs more.
+    `nearness` is 1 at the keyframe of the forward way, 0 at that of the backward way; `is_forward` says which
+    way wins where they disagree, None: the one with the higher weight.
     """
     weight = nearness * (forward.score or 0.0)
     other = (1 - nearness) * (backward.score or 0.0)

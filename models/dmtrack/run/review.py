@@ -1,8 +1,9 @@
-"""`Review`: a recording that a person puts right: kept at once, and tracked in the background.
+"""`Review`: a recording under correction: edits are stored at once, and tracked in the background.
 
 Its keyframes are its only state, and each change of them is written to `keyframes.csv` before it is
-acknowledged. A thread tracks what depends on the change, and writes the folder as `dmtrack track --continue`
-would. It can be stopped at any moment: what is left is found when the folder is opened the next time.
+acknowledged. A thread tracks the affected segments, and writes the folder as `dmtrack track --continue`
+would. It can be stopped at any moment: what is left to track is found when the folder is opened the next
+time.
 """
 
 from __future__ import annotations
@@ -41,45 +42,45 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 Edit = Callable[[Keyframes], Keyframes]
-"""What a person does: from the keyframes before to those after, see `dmtrack.tracking.edits`."""
+"""A person's edit: from the keyframes before to those after, see `dmtrack.tracking.edits`."""
 
 MOST_KEYFRAMES: Final = 10_000
 _MOST_KEPT: Final = 1000
 
 
 class OutOfDateError(ConfigError):
-    """Somebody else changed the keyframes meanwhile."""
+    """The keyframes were changed elsewhere meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetrackingProgress:
-    """What the thread in the background does."""
+    """Progress of the background thread."""
 
     phase: str = "idle"  # `idle`, `loading`, `tracking`, `writing` or `failed`
     done: int = 0  # frames tracked or written so far
-    total: int | None = None  # how many there will be; None if the recording does not say
+    total: int | None = None  # expected number of them; None if the recording does not say
     error: str | None = None  # why it failed
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewState:
-    """What a page shows, and how it learns that something is new."""
+    """The state of a review, from which a page sees what is new."""
 
-    revision: int  # counts the changes of the keyframes; each change must name the one it was made on
-    keyframes: Keyframes  # what is known of the targets
-    can_undo: bool  # whether there is something to take back
-    doubts: Sequence[Doubt]  # places to look at first, best first
-    progress: RetrackingProgress  # what happens in the background
-    rows_version: int  # counts how often all rows became others; then `Review.rows` is to be asked anew
-    fresh: Sequence[TrackedBox]  # rows found since, from the one on that was asked for
-    fresh_count: int  # how many there are by now
+    revision: int  # counts the changes of the keyframes; each change must name the one it was based on
+    keyframes: Keyframes
+    can_undo: bool
+    doubts: Sequence[Doubt]  # places to look at, most worthwhile first
+    progress: RetrackingProgress
+    rows_version: int  # counts replacements of all rows; when it changes, ask `Review.rows` again
+    fresh: Sequence[TrackedBox]  # rows found since then, from the number asked for on
+    fresh_count: int  # total number of these rows
 
 
 class Review:
-    """A recording and its results; may be asked by several threads.
+    """A recording and its results; safe to use from several threads.
 
-    `earlier` may be a recording without results; `seen` is what a detector saw, by frame: a person may take a
-    box of it.
+    `earlier` may be a recording without results; `seen` are a detector's boxes by frame, which are offered to
+    the person.
     """
 
     def __init__(self, earlier: EarlierRun, scene: DrawingScene, seen: Detections | None = None) -> None:
@@ -90,7 +91,7 @@ class Review:
         self._keyframes = settled(earlier.keyframes)
         self._history: list[Keyframes] = []
         self._on_disk = (self.folder / KEYFRAMES).is_file()
-        self._written = earlier  # what the folder holds
+        self._written = earlier  # the results in the folder
         self._revision, self._rows_version = 1, 1
         self._fresh: list[TrackedBox] = []
         self._progress = RetrackingProgress()
@@ -105,11 +106,11 @@ class Review:
     @classmethod
     @contextmanager
     def opened(cls, request: TrackRequest) -> Iterator[Review]:
-        """Open results (their folder stands in the place of the RGB stream), or a recording.
+        """Open a results folder (in place of the RGB stream), or a recording.
 
-        `InputError`: they cannot be read; `ConfigError`: it is a live stream, or an option contradicts the
-        results, or there is no such device; `CheckpointError`: there are no such weights to track with;
-        `OutputError`: the folder of the results cannot be made.
+        `InputError`: it cannot be read; `ConfigError`: it is a live stream, an option contradicts the results,
+        or the device does not exist; `CheckpointError`: the weights do not exist; `OutputError`: the results
+        folder cannot be made.
         """
         from dmtrack.run import pipeline
 
@@ -133,15 +134,12 @@ class Review:
 
     @property
     def is_behind(self) -> bool:
-        """Whether the results in the folder are not yet those of the keyframes."""
+        """Whether the results in the folder are older than the keyframes."""
         with self._changed:
             return self._is_behind()
 
     def state(self, fresh_from: int = 0) -> ReviewState:
-        """Return how things stand.
-
-        So many of the fresh rows, `fresh_from`, are known to whoever asks.
-        """
+        """Return the current state; the caller already has the first `fresh_from` fresh rows."""
         with self._changed:
             return ReviewState(
                 self._revision,
@@ -155,46 +153,46 @@ class Review:
             )
 
     def rows(self) -> tuple[int, Sequence[TrackedBox]]:
-        """Return the number of the version, and all rows in order of frames and targets."""
+        """Return the rows' version, and all rows in order of frame and target."""
         with self._changed:
             version, rows = self._rows_version, self._earlier.rows
         return version, rows.results(self.folder.name).rows
 
     @property
     def skews_ms(self) -> Mapping[int, float | None]:
-        """Milliseconds between the partners of each frame with a box; None where it has no partner."""
+        """Milliseconds from each frame with a box to its partner; None if it has no partner."""
         with self._changed:
             return self._earlier.skews_ms
 
     def change(self, revision: int, edit: Edit) -> int:
-        """Change the keyframes, keep them on disk, and return the new revision.
+        """Change the keyframes, write them to disk, and return the new revision.
 
-        `revision` is the one that the person saw. `OutOfDateError`: the keyframes are not those that the
-        person saw. `BoxError`: the change makes no sense; nothing was changed. `OutputError`: they cannot be
-        written; nothing was changed.
+        `revision` is the one that the person saw. On an error nothing is changed. `OutOfDateError`: the
+        keyframes have changed since that revision; `BoxError`: the edit is invalid; `OutputError`: they
+        cannot be written.
         """
         with self._changed:
-            self._require(revision)
+            self._require_current(revision)
             before, after = self._keyframes, edit(self._keyframes)
             if after == before:
                 return self._revision
-            self._check(after)
-            self._take(after)
+            self._require_valid(after)
+            self._store(after)
             self._history = [*self._history[1 - _MOST_KEPT :], before]
             return self._revision
 
     def undo(self, revision: int) -> int:
-        """Take the last change back; see `change`. `BoxError` where there is none."""
+        """Undo the last change and return the new revision; see `change`. `BoxError`: there is none."""
         with self._changed:
-            self._require(revision)
+            self._require_current(revision)
             if not self._history:
                 raise BoxError("there is nothing to take back")
-            self._take(self._history[-1])
+            self._store(self._history[-1])
             self._history.pop()
             return self._revision
 
     def close(self) -> None:
-        """Stop tracking; what was said is on disk."""
+        """Stop tracking; all edits are already on disk."""
         with self._changed:
             self._is_closing = True
             self._changed.notify_all()
@@ -202,20 +200,20 @@ class Review:
             self._thread.join()
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait until the folder is up to date or nothing more can be done; return whether that came."""
+        """Wait until the folder is up to date or tracking failed; return False on a timeout."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._has_work(), timeout_s)
 
-    def _require(self, revision: int) -> None:
+    def _require_current(self, revision: int) -> None:
         path = self.folder / KEYFRAMES
         if self._on_disk and settled(read_keyframes(path)) != self._keyframes:
             self._history.append(self._keyframes)
             self._keyframes = settled(read_keyframes(path))
-            self._next()
+            self._on_new_keyframes()
         if revision != self._revision:
             raise OutOfDateError("the keyframes were changed elsewhere", hint="reload this page")
 
-    def _check(self, keyframes: Keyframes) -> None:
+    def _require_valid(self, keyframes: Keyframes) -> None:
         scene = self.scene
         if len(keyframes) > MOST_KEYFRAMES:
             raise BoxError(f"more than {MOST_KEYFRAMES} keyframes are too many")
@@ -228,18 +226,18 @@ class Review:
             if not scene.holds(frame):
                 raise BoxError(f"{frame} is not a frame of this recording")
 
-    def _take(self, keyframes: Keyframes) -> None:
+    def _store(self, keyframes: Keyframes) -> None:
         write_atomically(self.folder / KEYFRAMES, keyframes_text(keyframes).encode())
         self._on_disk = True
         self._keyframes = keyframes
-        self._next()
+        self._on_new_keyframes()
 
-    def _next(self) -> None:
+    def _on_new_keyframes(self) -> None:
         self._revision += 1
         if self._is_behind():
             self._progress = RetrackingProgress("loading")
             self._find_doubts()
-        else:  # taken back: what the folder holds is right, not what was found meanwhile
+        else:  # an edit was undone: the results in the folder are right, not the rows found meanwhile
             self._progress = RetrackingProgress()
             self._take_rows(self._written)
         self._changed.notify_all()
@@ -266,11 +264,11 @@ class Review:
             progress = RetrackingProgress()
             try:
                 self._retrack(keyframes, revision)
-            except KeyboardInterrupt:  # the keyframes are others by now, or the person leaves
+            except KeyboardInterrupt:  # the keyframes have changed, or the review closes
                 pass
             except DmtrackError as error:
                 progress = RetrackingProgress("failed", error=str(error))
-            except Exception as error:  # noqa: BLE001 - the thread goes on, and the page says it
+            except Exception as error:  # noqa: BLE001 - the thread goes on, and the page shows it
                 _log.warning("tracking failed", exc_info=True)
                 progress = RetrackingProgress("failed", error=f"{type(error).__name__}: {error}")
             with self._changed:
@@ -324,9 +322,9 @@ class Review:
 
 
 def results_worst_first(folder: Path) -> list[Path]:
-    """Return the results folders of a batch, the one in which a look is worth most first.
+    """Return the results folders of a batch, the one with the most worthwhile doubt first.
 
-    What is itself a results folder is returned alone, and so is what holds none.
+    A folder that is itself a results folder, or holds none, is returned alone.
     """
     found = [path.parent for path in sorted(folder.rglob(RECORD))] if folder.is_dir() else []
     if not found or folder in found:
@@ -344,7 +342,7 @@ def results_worst_first(folder: Path) -> list[Path]:
 
 
 def _earlier_run(request: TrackRequest) -> EarlierRun:
-    """Return the results that are named, or those of the recording that is named, or none of it yet."""
+    """Return the named results, those of the named recording, or an empty run if there are none yet."""
     if request.live_addresses is not None:
         raise ConfigError("a live stream cannot be reviewed", where=str(request.rgb))
     request.detections.require_file()
@@ -378,7 +376,7 @@ def _earlier_run(request: TrackRequest) -> EarlierRun:
 
 
 def _seen_by_detector(detections: DetectionOptions, info: VideoInfo, *, is_needed: bool) -> Detections:
-    """Return every box of a detector; none, with a warning, if it is not needed and cannot be read."""
+    """Return every box of a detector; empty, with a warning, if they are optional and cannot be read."""
     if detections.file is None:
         return {}
     try:

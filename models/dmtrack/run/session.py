@@ -71,13 +71,13 @@ OnFrame = Callable[[FrameResult], object]
 
 @dataclass(slots=True)
 class ScoreMean:
-    """The mean confidence over the boxes that were found, not given."""
+    """The mean score of the boxes that were tracked, not given."""
 
     total: float = 0.0
     boxes: int = 0
 
     def add(self, result: FrameResult) -> None:
-        """Take note of a frame."""
+        """Add the boxes of a frame."""
         for target in result.targets:
             if target.score is not None and target.state is not TrackState.INIT:
                 self.total += target.score
@@ -85,7 +85,7 @@ class ScoreMean:
 
     @property
     def value(self) -> float | None:
-        """The mean; None if only given boxes were seen."""
+        """The mean; None if there are only given boxes."""
         return self.total / self.boxes if self.boxes else None
 
 
@@ -94,21 +94,21 @@ class TrackRun:
     """A run whose inputs, boxes, weights and outputs have been checked.
 
     Attributes:
-        request: What was asked for, with everything found out that was left open.
-        folder: Where the results go.
+        request: The request, with everything filled in that was left open.
+        folder: The results folder.
         pairs: The recording.
         first: Its first pair, already read.
         rest: The pairs after it.
         start: The targets, and where they start.
-        loaded: The tracker, and what it was loaded from.
-        seen: What a detector saw; None without one.
-        record: What `run.json` says; once the run is over, also how it went.
-        expected_frames: How many frames are expected, from what the container claims.
-        retracking: What is tracked from keyframe to keyframe before anything is written; None: the recording
-            is followed from its start in one go.
-        earlier: Results that are gone on with; they stay until the new ones are whole.
-        score: Mean confidence so far.
-        retracked_s: How long tracking from keyframe to keyframe took.
+        loaded: The tracker with its weights.
+        seen: A detector's boxes; None without one.
+        record: The content of `run.json`, complete once the run is over.
+        expected_frames: Expected number of frames, from the length that the container claims.
+        retracking: The segments to track from keyframe to keyframe before results are written; None: the
+            recording is tracked from its start in one pass.
+        earlier: Results that are continued; they stay until the new ones are complete.
+        score: Mean score so far.
+        retracked_s: Seconds spent on tracking from keyframe to keyframe.
     """
 
     request: TrackRequest
@@ -132,13 +132,13 @@ class TrackRun:
         is_over: Callable[[], bool] = lambda: False,
         viewer: Sink | None = None,
     ) -> None:
-        """Track to the end. However it ends, what was tracked is on disk and `record` says how it went.
+        """Track to the end. However it ends, the results so far are on disk and `record` says how it went.
 
         Args:
             on_frame: Called after each frame.
-            is_over: Asked after each frame, and while a live stream is waited for, whether the person wants
-                the run to end. It may raise `KeyboardInterrupt`.
-            viewer: Shows what is tracked; the results do not depend on it.
+            is_over: Called after each frame, and while waiting for a live stream; returns whether the person
+                wants the run to end. It may raise `KeyboardInterrupt`.
+            viewer: Shows the results; they do not depend on it.
 
         Raises:
             KeyboardInterrupt: The person stopped it.
@@ -206,7 +206,7 @@ class TrackRun:
             self.record = recorder.record
 
     def _arrivals(self, folder: Path, recorder: RunRecordSink) -> Arrivals | None:
-        """Return what starts targets as a detector saw them; each is noted with the results at once."""
+        """Return what starts targets from detections; their keyframes are written to the folder at once."""
         if self.seen is None:
             return None
 
@@ -218,10 +218,10 @@ class TrackRun:
         return Arrivals(self.seen, [target.target_id for target in self.start.targets], note)
 
     def retrack(self, on_frame: OnFrame, is_over: Callable[[], bool] = lambda: False) -> Rows | None:
-        """Track from keyframe to keyframe; nothing is written. What was tracked is not tracked again.
+        """Track from keyframe to keyframe, once; nothing is written.
 
         Returns:
-            All rows; None where there is nothing to track before the rest.
+            All rows; None if the run tracks the recording in one pass.
 
         Raises:
             KeyboardInterrupt: The person stopped it.
@@ -243,7 +243,7 @@ class TrackRun:
 
     @contextlib.contextmanager
     def _written_to(self) -> Iterator[Path]:
-        """Yield the folder to write to; earlier results are replaced only when the new ones are whole."""
+        """Yield the folder to write to; earlier results are replaced only when the new ones are complete."""
         if self.earlier is None:
             yield self.folder
             return
@@ -257,13 +257,13 @@ class TrackRun:
 
     @property
     def files(self) -> list[Path]:
-        """The results that are there."""
+        """The result files that exist."""
         paths = [self.folder / name for name in (*self.record.outputs, RECORD)]
         return [path for path in paths if path.is_file()]
 
     @property
     def _keyframes_there(self) -> str | None:
-        """What `keyframes.csv` says that is gone on with; whoever writes to it meanwhile is right."""
+        """Text of `keyframes.csv` as a continued run read it; None: none is there. It may be newer by now."""
         earlier = self.earlier
         if earlier is None or earlier.folder != self.folder or not (self.folder / KEYFRAMES).is_file():
             return None
@@ -324,13 +324,13 @@ def prepared_run(
     earlier: EarlierRun | None = None,
     loaded: LoadedTracker | None = None,
 ) -> Iterator[TrackRun]:
-    """Open and check everything a run needs, the quick things first; nothing is tracked yet.
+    """Open and check everything a run needs, quick checks first; nothing is tracked yet.
 
-    `draw` lets a person draw the boxes that are `DRAWN`; `earlier` is what is gone on with, by default what
-    the request names, if anything; without `loaded` the tracker is loaded. `InputError`: a stream, a box or a
-    ground-truth file cannot be used; `ConfigError`: an option is invalid, or the device is not there;
-    `CheckpointError`: the weights are missing, damaged or for something else; `OutputError`: a result exists,
-    or the folder cannot be written to.
+    `draw` lets a person draw the boxes that are `DRAWN`; `earlier` are the results to continue, by default
+    those that the request names, if any; without `loaded` the tracker is loaded. `InputError`: a stream, a
+    box or a ground-truth file cannot be used; `ConfigError`: an option is invalid, or the device does not
+    exist; `CheckpointError`: the weights are missing, damaged or for something else; `OutputError`: a result
+    exists, or the folder cannot be written to.
     """
     request, earlier = _gone_on_with(request, earlier)
     if request.box_format is not BoxFormat.XYWH and not request.boxes and not request.box_files:
@@ -379,7 +379,7 @@ def prepared_run(
 def _gone_on_with(
     request: TrackRequest, earlier: EarlierRun | None
 ) -> tuple[TrackRequest, EarlierRun | None]:
-    """Return a request as the earlier run leaves it, and that run, read from its folder if need be."""
+    """Return the request changed by the earlier run, and that run, read from its folder if need be."""
     if earlier is None and request.continues:
         earlier = EarlierRun.read(Path(request.rgb))
         return earlier.request_for(request), earlier
@@ -391,7 +391,7 @@ def _gone_on_with(
 
 
 def _annotated(request: TrackRequest, recording: DatasetRecording | None) -> Sequence[AnnotatedSequence]:
-    """Return what a data set says of the targets of its recording; nothing where the request names them."""
+    """Return the annotated targets of a data-set recording; none if the request names its targets."""
     if recording is None or request.says_targets or not find_ground_truth(recording.clip.rgb):
         return ()
     return open_clip(recording.clip)
@@ -400,7 +400,7 @@ def _annotated(request: TrackRequest, recording: DatasetRecording | None) -> Seq
 def _with_known_from(
     request: TrackRequest, named: TrackRequest, pairs: PairedSource, first: FramePair
 ) -> TrackRequest:
-    """Return a request whose `--from` is a frame; `ConfigError`: the run has no such frame."""
+    """Return the request with `--from` as a frame index; `ConfigError`: the run has no such frame."""
     if request.from_frame is None:
         return request
     frame, stop = pairs.rgb.frame_at(request.from_frame), pairs.rgb.end_at(named.end)
@@ -426,7 +426,7 @@ def _checked_run(
     seen: Detections | None,
     earlier: EarlierRun | None,
 ) -> TrackRun:
-    """Return the run of what has been checked, with its record; `frames` are the first pair and the rest."""
+    """Return the checked run with its record; `frames` are the first pair and the rest."""
     first, rest = frames
     retracking = None
     if earlier is not None or start.corrections:
@@ -464,7 +464,7 @@ def _inputs(request: TrackRequest) -> Iterator[Path | str | None]:
 
 
 def _with_gpu(request: TrackRequest) -> TrackRequest:
-    """Settle what decodes and encodes videos; torch is loaded only where there is an NVIDIA driver."""
+    """Choose the device that decodes and encodes; torch is loaded only if there is an NVIDIA driver."""
 
     def network_device() -> Device:
         from dmtrack.network.backend import choose_device
@@ -475,7 +475,7 @@ def _with_gpu(request: TrackRequest) -> TrackRequest:
 
 
 def _fresh(pairs: LivePairs, first: FramePair, rest: Iterator[FramePair], *, is_drawn: bool) -> FramePair:
-    """Leave what came while the network was loaded; a box that was drawn belongs to the frame it is on."""
+    """Skip what came while the network was loaded; but a drawn box belongs to the frame it was drawn on."""
     if is_drawn:
         pairs.begin(first.rgb.index + 1)
         return first
@@ -484,7 +484,7 @@ def _fresh(pairs: LivePairs, first: FramePair, rest: Iterator[FramePair], *, is_
 
 
 def _live_record(request: TrackRequest) -> dict[str, object] | None:
-    """Return live streams as they stand in `run.json`, without passwords."""
+    """Return the live streams' entry in `run.json`, without passwords."""
     addresses = request.live_addresses
     if addresses is None:
         return None

@@ -1,4 +1,4 @@
-"""Where the targets are: given, read from files, drawn by a person, or ground truth beside the input."""
+"""Sources of the first boxes: given, read from files, drawn by a person, or ground truth beside the input."""
 
 from __future__ import annotations
 
@@ -24,54 +24,53 @@ from dmtrack.video.position import Position
 
 _log = logging.getLogger(__name__)
 
-MOST_DRAWN: Final = 100  # so many boxes can be drawn in one go
-SMALLEST_SIDE_PX: Final = 2.0  # a drag that is shorter than this, in frame pixels, is taken for a click
-_LEAST_SHOWN: Final = 0.5  # a box of which less lies in the frame may be a mistake
+MOST_DRAWN: Final = 100  # most boxes that can be drawn at once
+SMALLEST_SIDE_PX: Final = 2.0  # a drag shorter than this, in frame pixels, is taken for a click
+_LEAST_SHOWN: Final = 0.5  # a box with a smaller share inside the frame may be a mistake
 _MOST_NAMED: Final = 5
 WAYS: Final = "give --box x,y,w,h in pixels, or --box-file FILE, or a bare --box to draw it"
 
 
 @dataclass(frozen=True, slots=True)
 class StartBoxes:
-    """The targets, in order of their ids, and in words where they come from."""
+    """The targets, in order of their ids, and where they come from."""
 
-    targets: tuple[TargetStart, ...]  # where and when each one starts
+    targets: tuple[TargetStart, ...]
     origin: str  # in words, for people
-    # Index of the frame with which the run begins; another one than asked for where the person chose it
-    # while drawing
+    # Index of the run's first frame; not the requested one if a person chose another while drawing
     first_frame: int
-    corrections: tuple[Keyframe, ...] = ()  # what is said of the targets in later frames
+    corrections: tuple[Keyframe, ...] = ()  # keyframes of the targets in later frames
 
     @property
     def keyframes(self) -> tuple[Keyframe, ...]:
-        """Where they start, and what is said of them later."""
+        """First boxes and corrections."""
         return (*self.targets, *self.corrections)
 
     @property
     def last_given(self) -> int:
-        """Index of the last frame of which something is said of a target."""
+        """Index of the last frame with a keyframe or the end of an absence."""
         ends = ((isinstance(key, Absence) and key.until) or key.frame_index or 0 for key in self.keyframes)
         return max(ends, default=0)
 
 
 @dataclass(frozen=True, slots=True)
 class DrawingScene:
-    """What a person draws on."""
+    """The recording as shown to a person who draws boxes."""
 
-    first: FramePair  # the frame that is shown first
-    # Opens the recording so that its first pair is that of an index
+    first: FramePair  # the pair that is shown first
+    # Opens the recording so that its first pair has the given index
     open_at: Callable[[int], PairedSource]
     lowest: int  # index of the first frame that may be chosen
     last: int | None  # index of the last one, as the container claims; None if it does not say
     ids: tuple[int, ...]  # ids of the boxes, in the order of drawing
-    name: str = "recording"  # what the recording is called
+    name: str = "recording"  # shown name
 
     def holds(self, frame_index: int) -> bool:
-        """Tell whether a frame may be chosen, as far as the container says how many there are."""
+        """Return whether a frame may be chosen, by the length that the container claims."""
         return self.lowest <= frame_index and (self.last is None or frame_index <= self.last)
 
     def start(self, number: int, box: Box, frame_index: int) -> TargetStart:
-        """Return the target of the box that was drawn as number `number`, from 0.
+        """Return the target for the drawn box `number`, counted from 0.
 
         `BoxError`: the box lies outside the frame, or is a line or a point.
         """
@@ -89,22 +88,22 @@ Draw = Callable[[DrawingScene], tuple[TargetStart, ...]]
 class BoxSources:
     """Where the boxes of a run may come from."""
 
-    request: TrackRequest  # what was asked for
+    request: TrackRequest
     sequences: Sequence[AnnotatedSequence]  # the targets of a data-set folder
-    # Makes the scene to draw on, of ids and the lowest frame
+    # Makes the scene to draw on, from ids and the lowest frame
     scene: Callable[[tuple[int, ...], int], DrawingScene]
-    draw: Draw | None  # lets a person draw
+    draw: Draw | None  # None: nobody can draw
 
     def choose(self, first: FramePair) -> StartBoxes:
-        """Gather the targets and make sure that their boxes lie in the frame.
+        """Collect the targets and check that their boxes lie in the frame.
 
-        Ids of files that hold ids are kept. The others are numbered in the order boxes, files, drawn.
-        `BoxError`: there is no box, one lies outside the frame, or an id comes twice; `FormatError`: a file
-        of boxes cannot be read; `ConfigError`: a box is to be drawn, and nobody can.
+        Ids in files are kept. Other targets are numbered in the order boxes, files, drawn. `BoxError`: there
+        is no box, one lies outside the frame, or an id comes twice; `FormatError`: a file of boxes cannot be
+        read; `ConfigError`: a box is to be drawn, and nobody can.
         """
         request, here = self.request, first.rgb.index
         if not request.says_targets:
-            found = self._truth(first)
+            found = self._ground_truth(first)
         else:
             given, corrections = starts_and_corrections(self._given(first))
             drawn = self._drawn(given, here) if DRAWN in request.boxes else ()
@@ -143,8 +142,8 @@ class BoxSources:
         said += [str(path) for path in (*self.request.box_files, self.request.detections.file) if path]
         return ", ".join([*said, *(["drawn"] if is_drawn else [])])
 
-    def _truth(self, first: FramePair) -> StartBoxes:
-        """Return the targets with ground truth in the frame that was asked for; else `BoxError`."""
+    def _ground_truth(self, first: FramePair) -> StartBoxes:
+        """Return the targets that have ground truth in the requested frame; `BoxError` if there are none."""
         if self.request.live_addresses is not None:
             raise BoxError("where is the target? A live stream has no ground truth", hint=WAYS)
         if not self.sequences:
@@ -159,7 +158,7 @@ class BoxSources:
         )
 
     def _first_shown(self, sequence: AnnotatedSequence, here: int) -> tuple[Box, int]:
-        """Return the box of a target and the frame it starts at: `here`, or the next one that shows it."""
+        """Return a target's box and frame: `here`, or without `--start` the next one that shows it."""
         is_given = self.request.start is not None
         offset = sequence.source_start
         shown = np.flatnonzero(sequence.visible) + offset
@@ -177,9 +176,9 @@ class BoxSources:
 def placed_target(
     target: Box | Keyframe, order: BoxFormat, size: tuple[int, int], where: object = None
 ) -> Box | Keyframe:
-    """Return what a person says, with the box that its numbers mean: see `placed_box`.
+    """Return a person's target with its numbers read by `placed_box`.
 
-    Where a frame is said too, it was a box already, and `order` says nothing of it.
+    With a frame it comes from a file whose box is already `x, y, w, h`, and `order` does not apply.
     """
     if isinstance(target, Box):
         return placed_box(target, order, size, where)
@@ -190,13 +189,13 @@ def placed_target(
 
 
 def placed_box(box: Box, order: BoxFormat, size: tuple[int, int], where: object = None) -> Box:
-    """Return the box that four numbers of a person mean, and warn where they may mean another.
+    """Return the box that four numbers mean, and warn if they look like another format.
 
     `size` is width and height of the frame, `where` the file they are from. `BoxError`: the box lies outside
     the frame.
     """
     meant = box.read_as(order, *size)
-    hint = "" if order is BoxFormat.XYXY else _other_reading(box, size)
+    hint = "" if order is BoxFormat.XYXY else _corners_hint(box, size)
     try:
         meant.require_inside(*size)
     except BoxError as error:
@@ -208,8 +207,8 @@ def placed_box(box: Box, order: BoxFormat, size: tuple[int, int], where: object 
     return meant
 
 
-def _other_reading(box: Box, size: tuple[int, int]) -> str:
-    """Say what box the numbers are as two corners, if both lie in the frame; else nothing."""
+def _corners_hint(box: Box, size: tuple[int, int]) -> str:
+    """Return a hint that the numbers may be two corners, if both lie in the frame; else an empty text."""
     if box.w <= box.x or box.h <= box.y:
         return ""
     corners = box.read_as(BoxFormat.XYXY, *size)
@@ -235,9 +234,9 @@ def truth_beside(rgb: Path, first: FramePair) -> StartBoxes:
 
 
 def startable(start: StartBoxes, pairs: PairedSource, end: Position | None) -> StartBoxes:
-    """Leave out what is said of frames from `end` on or behind the last one, and say so.
+    """Drop keyframes from frame `end` on, or behind the last frame, with a warning.
 
-    `end` is the first frame not wanted. `BoxError`: no target is left.
+    `end` is the first frame that is not tracked. `BoxError`: no target is left.
     """
     stop = pairs.rgb.end_at(end) if start.last_given > start.first_frame else None
     count, limit, hint = pairs.rgb.frames_before(start.last_given), f"--end {end}", None

@@ -37,7 +37,7 @@ _COLOURS: Final = ((0.2, 0.9, 0.2), (0.95, 0.6, 0.1), (0.2, 0.6, 1.0), (0.95, 0.
 
 
 class ViewerFormat(StrEnum):
-    """A format of export that a viewer opens."""
+    """An export format that a viewer opens."""
 
     FOXGLOVE = "mcap"
     RERUN = "rrd"
@@ -54,13 +54,12 @@ def export_for_viewer(
     overwrite: bool = False,
     on_frame: Callable[[], object] = lambda: None,
 ) -> tuple[Path, ...]:
-    """Write recordings with their boxes for a viewer and return the files, which appear when they are whole.
+    """Write recordings with their boxes for a viewer and return the files; each appears once it is complete.
 
-    `results` are results folders of runs, or folders of them; the recordings are where they were tracked.
+    `results` are results folders of runs, or folders of them; the recordings must be where they were tracked.
     `output` is a file, or the folder that gets one for each recording (see `means_folder`). `InputError`:
-    results, or the recording that they are about, cannot be read; `ConfigError`: the library that writes the
-    format is not installed; `OutputError`: a file exists or cannot be written, or several recordings would go
-    to one file.
+    results, or their recording, cannot be read; `ConfigError`: the library that writes the format is not
+    installed; `OutputError`: a file exists or cannot be written, or several recordings would go to one file.
     """
     runs = EarlierRun.read_all(results)
     require_room(len(runs), target, str(output))
@@ -84,7 +83,7 @@ def export_for_viewer(
 
 
 def _streams(pair: FramePair) -> Iterator[tuple[str, bytes]]:
-    """Yield the names and JPEG files of the pictures of a pair, both on the RGB grid."""
+    """Yield name and JPEG file of the pictures of a pair, all on the RGB grid."""
     pictures: list[tuple[str, Image8 | None]] = [("rgb", pair.image[..., :3]), ("aux", pair.aux_image)]
     for name, picture in pictures:
         if picture is not None:
@@ -156,11 +155,11 @@ def _foxglove(path: Path) -> Iterator[Take]:
         writer.start(profile="", library="dmtrack")
         yield _FoxgloveFile(writer).take
         writer.finish()
-        buffered.detach()  # which writes what is left
+        buffered.detach()  # flushes
 
 
 class _FoxgloveFile:
-    """Messages of JSON, a topic a stream and a target."""
+    """JSON messages, with one topic for each stream and each target."""
 
     def __init__(self, writer: Any) -> None:  # noqa: ANN401 - an optional library's
         self._writer = writer
@@ -243,7 +242,7 @@ def _rerun(path: Path) -> Iterator[Take]:
 
 
 def _log(rerun: Any, recording: Any, pair: FramePair, rows: Sequence[TrackedBox]) -> None:  # noqa: ANN401
-    """Write entities `rgb` and `aux` with `targets` in them, and numbers of each target over time."""
+    """Log entities `rgb` and `aux` with `targets` in them, and numbers of each target over time."""
     recording.set_time("frame", sequence=pair.rgb.index)
     recording.set_time("time", duration=float(pair.rgb.time_s))
     boxes = rerun.Boxes2D(
