@@ -1,4 +1,4 @@
-"""What a machine takes to track: every choice of weights, backend, precision and number of targets."""
+"""Measures tracking speed for every choice of weights, backend, precision and number of targets."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from dmtrack.run.pipeline import load_tracker
 from dmtrack.video.frame import Modality
 
 COMMAND_SHARE: Final = 3
-"""The command gets this many times the frames of the stages, and of their time: it also starts and ends."""
+"""The command gets this many times the frames and time of the stages, because it also starts and ends."""
 EXACT: Final = ("torch", "fp32")  # backend and precision of exact mode
 _FEWEST_FRAMES: Final = 2
 
@@ -44,20 +44,20 @@ class BenchError(DmtrackError):
 
 @dataclass(frozen=True, slots=True)
 class CommandSpeed:
-    """One run of `dmtrack track` as a person runs it."""
+    """The speed of one `dmtrack track` command."""
 
     start_up_s: float  # from the start of the process until tracking begins
     fps: float  # frames a second from then on, annotated video included
-    peak_mb: float | None  # most memory the process had, in MiB; None where the system does not say
+    peak_mb: float | None  # peak memory of the process in MiB; None where the system does not say
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """How far boxes are from the exact ones: of each, the edge that is furthest off."""
+    """Distance of boxes from the exact ones: of each box, that of the edge that is furthest off."""
 
-    mean_px: float  # mean over all targets of all frames
-    largest_px: float  # the largest of them
-    frames: int  # how many were compared
+    mean_px: float  # mean over all targets and frames
+    largest_px: float
+    frames: int  # number of frames compared
 
     @classmethod
     def between(cls, found: Boxes, exact: Boxes) -> Self:
@@ -69,7 +69,7 @@ class Drift:
 
 
 def edge_distances(found: npt.NDArray[np.float64], exact: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return how far the edge that is furthest off is, `(N,)` px, of boxes `(N, 4)` x, y, w, h each."""
+    """Return the distance of the edge that is furthest off, `(N,)` px, of boxes `(N, 4)` x, y, w, h."""
     corners = [
         np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), axis=1) for boxes in (found, exact)
     ]
@@ -78,7 +78,7 @@ def edge_distances(found: npt.NDArray[np.float64], exact: npt.NDArray[np.float64
 
 @dataclass(frozen=True, slots=True)
 class BenchChoice:
-    """One combination, with what `auto` means here."""
+    """One combination, with `auto` resolved."""
 
     preset: str
     backend: Backend
@@ -88,50 +88,50 @@ class BenchChoice:
 
     @property
     def is_exact(self) -> bool:
-        """Whether this is exact mode, which the others are compared with."""
+        """Whether this is exact mode, to which the others are compared."""
         return (self.backend, self.precision) == EXACT
 
 
 @dataclass(frozen=True, slots=True)
 class BenchRow:
-    """What was measured of one combination."""
+    """The measurements of one combination."""
 
-    choice: BenchChoice  # the combination
-    made_up_weights: bool  # whether weights are random numbers, because the real ones are not there
-    stages_ms: Stages  # stages one after the other
+    choice: BenchChoice
+    made_up_weights: bool  # whether weights are random numbers, because the real ones are not installed
+    stages_ms: Stages
     network_fps: float  # frames a second of the tracker alone
     command: CommandSpeed  # the whole program
-    # Most memory of the device while the stages were measured, in MiB; None on a CPU
+    # Peak memory of the GPU during the stages, in MiB; None on a CPU
     gpu_peak_mb: float | None
-    # How far boxes are from exact mode; None in exact mode itself, and for made-up weights, whose boxes
+    # Distance from the boxes of exact mode; None in exact mode itself, and for made-up weights, whose boxes
     # follow nothing
     drift: Drift | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values; those of the choice come first."""
+        """Return plain values, those of the choice first."""
         choice = asdict(self.choice)
         return choice | {name: value for name, value in asdict(self).items() if name != "choice"}
 
 
 @dataclass(frozen=True, slots=True)
 class BenchReport:
-    """The rows, and what they were measured on."""
+    """The measurements, and the recording they were made on."""
 
-    clip: BenchClip  # the recording
-    rows: tuple[BenchRow, ...]  # one a combination that can be computed
+    clip: BenchClip
+    rows: tuple[BenchRow, ...]  # one for each combination that can be computed
     left_out: tuple[str, ...]  # why the others were left out
 
 
 def bench(request: BenchRequest, progress: Callable[[str], None] = lambda _: None) -> BenchReport:
-    """Measure each stage of tracking on its own, the whole command, and how far boxes are from exact ones.
+    """Measure each stage of tracking, the whole command, and the drift of the boxes from exact mode.
 
     `InputError`: the recording cannot be read; `CheckpointError`: weights are missing or damaged;
-    `ConfigError`: the device is not there, or no combination can be computed; `BenchError`: the program
+    `ConfigError`: the device does not exist, or no combination can be computed; `BenchError`: the program
     failed.
     """
     clip = None if request.rgb is None else open_clip(request.rgb, request.aux, request.modality)
     choices, left_out = _possible(request)
-    # Windows removes no network that OpenVINO has mapped.
+    # Windows cannot delete a network that OpenVINO has memory-mapped.
     with TemporaryDirectory(prefix="dmtrack-bench-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
         clip = clip or make_clip(folder, COMMAND_SHARE * request.frames, max(request.targets))
@@ -144,7 +144,7 @@ def bench(request: BenchRequest, progress: Callable[[str], None] = lambda _: Non
 
 
 def _possible(request: BenchRequest) -> tuple[list[BenchChoice], tuple[str, ...]]:
-    """Return the combinations that can be computed, and why others cannot; `ConfigError` where none can."""
+    """Return the combinations that can be computed, and why others cannot; `ConfigError` if none can."""
     device = choose_device(request.device)
     possible: list[BenchChoice] = []
     problems: dict[str, ConfigError] = {}
@@ -165,11 +165,11 @@ def _possible(request: BenchRequest) -> tuple[list[BenchChoice], tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class _Session:
-    """Measures one choice after the other on the same recording."""
+    """Measures several choices on the same recording."""
 
-    clip: BenchClip  # the recording
-    frames: int  # how many a measurement takes at most
-    folder: Path  # for random weights and what is exported of them
+    clip: BenchClip
+    frames: int  # most frames in a measurement
+    folder: Path  # for random weights and networks converted from them
     # Boxes of exact mode by weights and number of targets, tracked when first needed
     exact: dict[tuple[str, int], Boxes] = field(default_factory=dict)
 
@@ -177,7 +177,7 @@ class _Session:
         """Measure the stages, the drift and the command."""
         weights = self._weights(choice.preset)
         made_up = weights != choice.preset
-        # What is exported of made-up weights goes when they go.
+        # Networks converted from made-up weights are deleted with them.
         with _data_folder(self.folder if made_up else None):
             stages, boxes, gpu_mb = self._stages(choice, weights, (choice.backend, choice.precision))
             return BenchRow(
@@ -191,7 +191,7 @@ class _Session:
             )
 
     def _weights(self, preset: str) -> str:
-        """Return what `--weights` takes; a preset that is not there gets random numbers."""
+        """Return the value for `--weights`; a preset that is not installed gets random numbers."""
         try:
             find_weights(preset, self.clip.modality)
         except CheckpointError:
@@ -203,7 +203,7 @@ class _Session:
     def _stages(
         self, choice: BenchChoice, weights: str, mode: tuple[Backend, Precision]
     ) -> tuple[Stages, Boxes, float | None]:
-        """Return times, boxes, and the most memory of a GPU in MiB."""
+        """Return times, boxes, and the peak memory of the GPU in MiB; None on a CPU."""
         backend, precision = mode
         on_cuda = choice.device.startswith("cuda")
         if on_cuda:
@@ -224,7 +224,7 @@ class _Session:
         return Drift.between(boxes, self.exact[key])
 
     def _words(self, choice: BenchChoice, stages: Stages) -> Iterator[str]:
-        """Yield what the command tracks, how, and for how many frames."""
+        """Yield the arguments of the command: inputs, boxes, device, and for how many frames."""
         clip, most = self.clip, int(COMMAND_SHARE * LIMIT_S * 1e3 / stages.total)
         yield from (str(stream) for stream in (clip.rgb, clip.aux) if stream is not None)
         yield from () if clip.modality is None else ("--modality", clip.modality)
@@ -235,7 +235,7 @@ class _Session:
 
 
 def made_up_weights(folder: Path, preset: str, modality: Modality | None) -> Path:
-    """Write random weights, the same each time, unless they are there; return their file."""
+    """Write random weights, the same each time, unless they exist; return their file."""
     path = folder / f"{preset}.safetensors"
     if not path.exists():
         config = model_preset(preset, modality)
@@ -254,7 +254,7 @@ def made_up_weights(folder: Path, preset: str, modality: Modality | None) -> Pat
 
 @contextmanager
 def _data_folder(folder: Path | None) -> Iterator[None]:
-    """Use this data folder instead of the user's, in programs that are started too; None changes nothing."""
+    """Use this data folder instead of the user's, also in child processes; None changes nothing."""
     before = dict(os.environ)
     if folder is not None:
         os.environ[DATA_DIR_VARIABLE] = str(folder)
@@ -266,7 +266,7 @@ def _data_folder(folder: Path | None) -> Iterator[None]:
 
 
 def _run_track(words: Sequence[str]) -> CommandSpeed:
-    """Run `dmtrack track` with these words in a process of its own; a `BenchError` has its message."""
+    """Run `dmtrack track` with these arguments in a process of its own; `BenchError` with its message."""
     with TemporaryDirectory(ignore_cleanup_errors=True) as scratch:  # it may be written to still
         folder, said = Path(scratch) / "out", Path(scratch) / "said.txt"
         command = [sys.executable, "-m", "dmtrack_cli", "track", *words, "-o", str(folder)]
@@ -287,7 +287,7 @@ def _run_track(words: Sequence[str]) -> CommandSpeed:
 
 
 def _watched(process: subprocess.Popen[str], begin: float) -> tuple[float, float | None]:
-    """Wait for the end; return seconds until the first line, and the largest memory in MiB."""
+    """Wait for the end; return seconds until the first line of output, and the peak memory in MiB."""
     assert process.stdout is not None  # noqa: S101 - a pipe was asked for
     with process.stdout as lines:
         lines.readline()
@@ -299,5 +299,5 @@ def _watched(process: subprocess.Popen[str], begin: float) -> tuple[float, float
         return start_up_s, None
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, others KiB
     return start_up_s, usage.ru_maxrss * unit / (1 << 20)

@@ -1,4 +1,4 @@
-"""What `dmtrack bench` is to measure."""
+"""The request of `dmtrack bench`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FEWEST_FRAMES: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class BenchRequest:
-    """What is to be measured: every combination."""
+    """What to measure: every combination of these."""
 
     rgb: Annotated[Path | None, Option("RGB", "Your own recording. Default: a synthetic one.")] = None
     aux: Annotated[Path | None, Option("AUX", "Its second stream.")] = None

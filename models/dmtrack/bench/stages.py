@@ -1,6 +1,6 @@
 """How long each stage of tracking takes, one after the other in this process: medians over frames.
 
-What is tracked is a made-up recording of two streams, or the person's own, with boxes spread over it.
+The recording is a made-up one of two streams, or the user's own, with boxes spread over it.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from dmtrack.video.frame import FramePair, Modality
 from dmtrack.video.pairing import open_pair
 
 WIDTH, HEIGHT, RATE = 640, 480, 30
-LIMIT_S: Final = 4.0  # of measuring stages, for each row; the command takes about as long, and its start
+LIMIT_S: Final = 4.0  # for measuring the stages of each row; the command takes about as long, plus its start
 _TARGET_SHARE: Final = Fraction(1, 10)  # side of a target, as a share of the shorter side of the frame
 _WARM_UP: Final = 3
-"""Frames beyond those asked for, which do not count: a program is made for each length of the memory."""
-_FEWEST: Final = 3  # frames that count, however long they take, if the recording has them
-_POST_ROUNDS: Final = 20
+"""Additional frames that do not count: a program is compiled for each length of the memory."""
+_FEWEST: Final = 3  # fewest frames that count, however long they take, if the recording has them
+_POST_REPEATS: Final = 20
 
 Picture = npt.NDArray[np.uint8]
 Boxes = Sequence[Sequence[Box]]  # of all targets in each frame, from the second frame of the recording on
@@ -50,16 +50,16 @@ Boxes = Sequence[Sequence[Box]]  # of all targets in each frame, from the second
 
 @dataclass(frozen=True, slots=True)
 class BenchClip:
-    """A recording and what is measured on it."""
+    """The recording that is measured."""
 
-    rgb: Path  # the first stream
-    aux: Path | None  # the second one, if there is one
-    modality: Modality | None  # what it measures
-    size: tuple[int, int]  # width and height of the first in px
+    rgb: Path
+    aux: Path | None
+    modality: Modality | None  # of `aux`
+    size: tuple[int, int]  # width and height of `rgb` in px
     made_up: bool  # whether it was generated
 
     def boxes(self, count: int) -> tuple[Box, ...]:
-        """Return boxes spread over the first frame; in a made-up recording there is a target in each."""
+        """Return boxes spread over the first frame; in a made-up recording each holds a target."""
         return target_boxes(count, *self.size)
 
 
@@ -76,9 +76,9 @@ def target_boxes(count: int, width: int, height: int) -> tuple[Box, ...]:
 
 
 def open_clip(rgb: Path, aux: Path | None, modality: Modality | None) -> BenchClip:
-    """Look at the person's own recording.
+    """Open the user's own recording.
 
-    `InputError`: it cannot be opened or paired; `ConfigError`: the modality cannot be told.
+    `InputError`: it cannot be opened or paired; `ConfigError`: the modality cannot be determined.
     """
     with open_pair(rgb, aux, modality=modality) as pairs:
         info = pairs.rgb_info
@@ -119,7 +119,7 @@ def _texture(rng: np.random.Generator, width: int, height: int, *, fine: bool = 
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """Milliseconds a frame, medians."""
+    """Median milliseconds a frame."""
 
     decode: float  # both streams read, paired and encoded to six channels
     crop: float  # the search regions cut out of the frame
@@ -140,7 +140,7 @@ class Stages:
 
 
 class _Stopwatch:
-    """Collects times by name; the first half of each does not count: buffers and programs are made."""
+    """Collects times by name; the first half of each is dropped as warm-up."""
 
     def __init__(self) -> None:
         self.ms: defaultdict[str, list[float]] = defaultdict(list)
@@ -159,7 +159,7 @@ class _Stopwatch:
 def measure_stages(clip: BenchClip, tracker: Tracker, targets: int, frames: int) -> tuple[Stages, Boxes]:
     """Track stage by stage, with the video written to a temporary file; return times and boxes.
 
-    At most so many frames are measured, and beyond the first few none is begun after `LIMIT_S`. `InputError`:
+    At most `frames` frames are measured, and beyond the first few none starts after `LIMIT_S`. `InputError`:
     the recording cannot be read, or has a single frame.
     """
     watch = _Stopwatch()
@@ -209,14 +209,14 @@ def _measure_frame(
 
 
 def _post_ms(config: TrackerConfig, model: ModelConfig, targets: int) -> float:
-    """Return how long it takes to choose cells of made-up maps, on the CPU."""
+    """Return the milliseconds that choosing cells takes on the CPU, with random maps."""
     watch, side = _Stopwatch(), model.search_grid
     generator = torch.Generator().manual_seed(0)
     maps = [torch.rand(targets, channels, side, side, generator=generator) for channels in (1, 2, 2, 1)]
     output = HeadOutput(*maps)
     window, before = torch.from_numpy(hann_window(side)), torch.full((targets, 2), 0.25)
     with torch.inference_mode():
-        for _ in range(_POST_ROUNDS):
+        for _ in range(_POST_REPEATS):
             with watch("post"):
                 choose_peak(output, window, before, config).boxes_cxcywh_norm.tolist()
     return watch.median("post")

@@ -1,13 +1,13 @@
-"""`align.json`: how two cameras lie to each other, as `dmtrack align` writes it and `track --align` reads it.
+"""`align.json`: the alignment of two cameras, written by `dmtrack align` and read by `track --align`.
 
     {
       "format": "dmtrack-alignment",
       "version": 1,
       "matrix": [[...], [...], [...]],     3x3, pixels of the second picture to pixels of the RGB picture
-      "aux_size": [640, 512],              width and height the matrix is for
-      "rgb_size": [1920, 1080],
-      "method": "points",                  points, checkerboard, automatic, or anything a person writes
-      "residual_px": 0.8,                  root mean square over what it was found from, RGB pixels; or null
+      "aux_size": [640, 512],              width and height of the second picture
+      "rgb_size": [1920, 1080],            width and height of the RGB picture
+      "method": "points",                  points, checkerboard, automatic, or any other text
+      "residual_px": 0.8,                  root mean square of the fit, RGB pixels; or null
       "confidence": 0.97,                  0 to 1, or null
       "offset_ms": -123.4                  added to the times of the second stream, or null
     }
@@ -36,7 +36,7 @@ _LARGEST_BYTES: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """How a second camera lies to the first one, and how that is known.
+    """A homography between two cameras, and how it was found.
 
     The fields are those of the file (above); `homography` maps the second picture to the RGB picture, and
     `path` is the file it was read from.
@@ -50,7 +50,7 @@ class Alignment:
     path: Path | None = field(default=None, compare=False)
 
     def to_json(self) -> str:
-        """Return the file's text."""
+        """Return the text of the file."""
         document = {
             "format": FORMAT,
             "version": VERSION,

@@ -12,13 +12,13 @@ from dmtrack.errors import BoxError
 from dmtrack.numbers import real, shown
 
 _MOST_FRAMES: Final = 4
-"""No box is wider or higher than so many frames: the crops around it would not fit into memory."""
+"""No box is wider or higher than this many frames: the crops around it would not fit into memory."""
 _LARGEST_SHOWN: Final = 1e15
 _PIXELS: Final = "boxes are x,y,w,h in pixels of the RGB stream"
 
 
 class BoxFormat(StrEnum):
-    """What the four numbers of a box are: a corner and a size, two corners, or a centre and a size."""
+    """The meaning of a box's four numbers: a corner and a size, two corners, or a centre and a size."""
 
     XYWH = "xywh"
     XYXY = "xyxy"
@@ -47,7 +47,7 @@ class Box:
             raise BoxError(f"box {self} has no area", hint="width and height must be above 0")
 
     def __str__(self) -> str:
-        """Return `x,y,w,h` with at most two decimals; an absurd number as a power of ten."""
+        """Return `x,y,w,h` with at most two decimals; huge numbers in exponent form."""
         return ",".join(
             f"{v:.2f}".rstrip("0").rstrip(".") if abs(v) < _LARGEST_SHOWN else f"{v:g}" for v in self.xywh
         )
@@ -83,7 +83,7 @@ class Box:
         return cls(cx - 0.5 * w, cy - 0.5 * h, w, h)
 
     def moved(self, dx: float, dy: float) -> Box:
-        """Return the box so many pixels farther right and down."""
+        """Return the box moved by (dx, dy) pixels."""
         return Box(self.x + dx, self.y + dy, self.w, self.h)
 
     @classmethod
@@ -108,12 +108,12 @@ class Box:
         return cls(x, y, w, h)
 
     def read_as(self, order: BoxFormat, width: int, height: int) -> Box:
-        """Return the box that its four numbers mean in another order, in a `width` x `height` frame.
+        """Return the box if its four numbers are in another order, in a `width` x `height` frame.
 
-        Numbers none of which is above 1 are shares of the frame.
+        If none of the numbers is above 1, they are shares of the frame.
 
         Raises:
-            BoxError: The second of two corners does not lie to the right of and below the first.
+            BoxError: The second of two corners is not to the right of and below the first.
         """
         x, y, w, h = self.xywh
         if max(self.xywh) <= 1:
@@ -140,10 +140,11 @@ class Box:
         return inter / (self.area + other.area - inter)
 
     def require_inside(self, width: int, height: int) -> Box:
-        """Return this box, or say how it lies outside a `width` x `height` frame.
+        """Return this box if it lies in a `width` x `height` frame.
 
         Raises:
-            BoxError: Less than one pixel of the box lies inside the frame, or it is far larger than that.
+            BoxError: Less than one pixel of the box lies inside the frame, or it is far larger than the
+            frame.
         """
         x1, y1, x2, y2 = self.xyxy
         if min(x2, width) - max(x1, 0.0) < 1 or min(y2, height) - max(y1, 0.0) < 1:

@@ -1,7 +1,8 @@
 """Square crops around a box: the only place that maps frame <-> crop.
 
-`Sampling` is what `Crop.cut` does with OpenCV, as tables for devices where OpenCV does not run: the same
-half-pixel centres, the same 11-bit weights, and black outside the frame and on its last column and row.
+`Sampling` holds the arithmetic of `Crop.cut` with OpenCV as tables, for devices where OpenCV does not run:
+the same half-pixel centres, the same 11-bit weights, and black outside the frame and on its last column and
+row.
 
 Source: specification 3.2 (the published crop, including the column it loses at the border).
 """
@@ -29,7 +30,7 @@ _Picture = TypeVar("_Picture", bound=npt.NDArray[Any])
 def rectangle(
     picture: _Picture, left: int, top: int, width: int, height: int, blank: int | tuple[int, int, int] = 0
 ) -> _Picture:
-    """Return the part of a picture that begins at a pixel; `blank` is what lies outside of the picture."""
+    """Return a `width` x `height` part of a picture from a pixel on; outside the picture it is `blank`."""
     inside = picture[max(0, top) : max(0, top + height), max(0, left) : max(0, left + width)]
     if inside.shape[:2] == (height, width):
         return cast(_Picture, inside)
@@ -100,17 +101,17 @@ class Crop:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sampling:
-    """Which pixels of a frame make each pixel of a crop: where B crops of one size take their pixels from."""
+    """The frame pixels and weights that make each pixel of B crops of one size."""
 
-    rows: tuple[int, int]  # the rows of the frame that any crop reads: first, and past the last; at least one
+    rows: tuple[int, int]  # the rows of the frame that the crops read: first, and past the last; at least one
     columns: tuple[int, int]  # the columns likewise
     # `(2, 2, 2, B, size)` int32. First axis: down, along. Second: index, counted from the first row or column
-    # read, and weight, 0 for what is black. Third: the two neighbours.
+    # read, and weight, 0 for black. Third: the two neighbours.
     tables: npt.NDArray[np.int32]
 
     @classmethod
     def of(cls, crops: Sequence[Crop], width: int, height: int) -> Sampling:
-        """Return the tables of crops of one size, at least one, of a frame `width` x `height`."""
+        """Return the tables of crops, at least one and all of one size, in a `width` x `height` frame."""
         sides = np.array([crop.side_px for crop in crops])
         index, weight = _neighbours(sides, crops[0].size_px)
         rows, down = _on_frame(index + np.array([c.top_px for c in crops])[:, None], weight, height)
@@ -121,7 +122,7 @@ class Sampling:
 def _neighbours(sides: _Integers, size: int) -> tuple[_Integers, _Integers]:
     """Return the two nearest positions in a square, and their weights: `(2, B, size)` each.
 
-    Positions are rounded to float32 where OpenCV does it, which decides some weights.
+    Positions are rounded to float32 as OpenCV does, which decides some weights.
     """
     scale = 1 / (size / sides[:, None])
     position = ((np.arange(size) + 0.5) * scale - 0.5).astype(np.float32)
@@ -135,7 +136,7 @@ def _neighbours(sides: _Integers, size: int) -> tuple[_Integers, _Integers]:
 def _on_frame(
     index: _Integers, weight: _Integers, length: int
 ) -> tuple[tuple[int, int], npt.NDArray[np.int32]]:
-    """Return what is read of an axis of the frame, and the table `(2, 2, B, size)` for it."""
+    """Return the range of pixels read along an axis of the frame, and its table `(2, 2, B, size)`."""
     black = (index < 0) | (index >= length - 1)
     low = min(max(int(index.min()), 0), length - 1)
     high = max(min(int(index.max()) + 1, length), low + 1)

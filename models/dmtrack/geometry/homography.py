@@ -1,4 +1,4 @@
-"""`Homography`: where a pixel of the second camera's picture lies in the first one's."""
+"""`Homography`: maps pixels of the second camera's picture to pixels of the first one's."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ class Homography:
         matrix = self.matrix
         if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
             raise FormatError("the matrix is not 3x3 finite numbers")
-        # The third homogeneous coordinate: its sign tells the side of the camera.
+        # The third homogeneous coordinate: where it is not positive, a point lies behind the camera.
         depth = picture_corners(self.aux_size) @ matrix[2, :2] + matrix[2, 2]
         if depth.min() <= 1e-6 * max(1.0, float(depth.max())):
             raise FormatError("the matrix folds the second picture: some of it would lie behind the camera")
-        if _turns(self.corners()) <= 0:
+        if _smallest_turn(self.corners()) <= 0:
             raise FormatError("the matrix mirrors or flattens the second picture")
 
     @classmethod
     def of(cls, matrix: npt.ArrayLike, aux_size: Size, rgb_size: Size) -> Self:
-        """Return the homography of a `(3, 3)` matrix of any scale; `FormatError`: no camera could have it."""
+        """Return the homography of a `(3, 3)` matrix of any scale; `FormatError`: no camera can have it."""
         values = np.asarray(matrix, np.float64)
         if values.shape != (3, 3) or not np.isfinite(values).all():
             raise FormatError("the matrix is not 3x3 finite numbers")
@@ -55,7 +55,7 @@ class Homography:
 
     @classmethod
     def stretch(cls, aux_size: Size, rgb_size: Size) -> Self:
-        """Return plain resizing: both cameras see the same."""
+        """Return plain resizing, for two cameras with the same field of view."""
         fx, fy = rgb_size[0] / aux_size[0], rgb_size[1] / aux_size[1]
         matrix: list[list[float]] = [[fx, 0, (fx - 1) / 2], [0, fy, (fy - 1) / 2], [0, 0, 1]]
         return cls.of(matrix, aux_size, rgb_size)
@@ -71,11 +71,11 @@ class Homography:
         return np.asarray(cv2.perspectiveTransform(flat, self.matrix), np.float64).reshape(-1, 2)
 
     def corners(self) -> Points:
-        """Return where the `(4, 2)` corners of the second picture lie, clockwise from the top left one."""
+        """Return the second picture's corners `(4, 2)` in the RGB picture, clockwise from the top left."""
         return self.map_points(picture_corners(self.aux_size))
 
     def corner_error_px(self, other: Homography) -> float:
-        """Return how far apart two homographies put the corners, as a mean in RGB pixels."""
+        """Return the mean distance of the corners under two homographies, in RGB pixels."""
         return float(np.linalg.norm(self.corners() - other.corners(), axis=1).mean())
 
     def overlap(self) -> float:
@@ -93,8 +93,8 @@ def picture_corners(size: Size) -> Points:
     return np.array([[0, 0], [right, 0], [right, bottom], [0, bottom]], np.float64)
 
 
-def _turns(corners: Points) -> float:
-    """Return the smallest turn from side to side, positive where a quadrangle is convex and not mirrored."""
+def _smallest_turn(corners: Points) -> float:
+    """Return the smallest turn between sides: positive if a quadrangle is convex and not mirrored."""
     sides = [second - first for first, second in pairwise([*corners, corners[0]])]
     closed = [*sides, sides[0]]
     return min(float(a[0] * b[1] - a[1] * b[0]) for a, b in pairwise(closed))

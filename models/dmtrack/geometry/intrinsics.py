@@ -1,9 +1,9 @@
-"""`Intrinsics`: where the RGB camera sees a direction, as calibrations of many kinds say it.
+"""`Intrinsics`: the pinhole parameters of the RGB camera, read from many kinds of calibration files.
 
-Read are: JSON of RealSense (`fx, fy, ppx, ppy`), Open3D, Record3D (`metadata`) and Azure Kinect, also where
-the camera has a name of its own (`{"color": {...}}`); YAML of OpenCV, ROS (`camera_info`, calibration files)
-and Kalibr; and text: `fx fy cx cy` as in TUM's `calib.txt`, or a matrix of 3x3 or 4x4 numbers. What lenses
-bend is not put right.
+Read are: JSON of RealSense (`fx, fy, ppx, ppy`), Open3D, Record3D (`metadata`) and Azure Kinect, also with
+the camera in an object of its own (`{"color": {...}}`); YAML of OpenCV, ROS (`camera_info`, calibration
+files) and Kalibr; and text: `fx fy cx cy` as in TUM's `calib.txt`, or a matrix of 3x3 or 4x4 numbers. Lens
+distortion is ignored.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ BESIDE: Final = (
     *("intrinsics.json", "intrinsics.txt", "intrinsics.yaml", "camera_intrinsics.json", "camera_info.yaml"),
     *("camera_intrinsic.json", "camera-intrinsics.txt", "camera_matrix.csv", "calib.txt", "metadata"),
 )
-"""Looked for in the folder of the RGB stream, and where that is a folder of pictures, beside it."""
-_LARGEST_BYTES: Final = 1 << 24  # Record3D writes where the camera was, a line a frame, into the same file
+"""Names looked for in the folder of the RGB stream, and beside it if the stream is a folder of pictures."""
+_LARGEST_BYTES: Final = 1 << 24  # Record3D writes a camera pose for each frame into the same file
 _LARGEST: Final = 1e6
 _SAME_SHAPE: Final = 0.01
 _HINT: Final = "write `fx fy cx cy` in pixels, or give a camera_info, a RealSense, Record3D or OpenCV file"
 _AZURE_SHAPE: Final = 4 / 3
-"""Azure Kinect's numbers are shares of the sensor; its wide pictures are cut from it above and below."""
+"""Azure Kinect's numbers are shares of the sensor; its wide pictures cut off the top and bottom of it."""
 _RGB_NAMES: Final = ("color", "rgb", "colour", "left", "cam0")
 _FREIBURG: Final = {
     "1": (517.3, 516.5, 318.6, 255.3),
@@ -47,16 +47,16 @@ class Intrinsics:
     """A pinhole camera; pixel centres lie at whole numbers, the top left one at 0, 0.
 
     Attributes:
-        fx: Focal length in px, along the rows.
-        fy: Along the columns.
-        cx: Where the camera looks straight ahead.
-        cy: Its row.
-        size: Width and height of the pictures they are for; None: of those at hand.
-        is_cut: Wider pictures are cut from those of `size` above and below, not stretched.
-        path: Where they come from.
+        fx: Horizontal focal length in px.
+        fy: Vertical focal length in px.
+        cx: Column of the principal point in px.
+        cy: Row of the principal point in px.
+        size: Width and height of the pictures they are for; None: of the pictures at hand.
+        is_cut: Whether wider pictures are cut from those of `size` above and below, not stretched.
+        path: The file they were read from.
 
     Raises:
-        FormatError: No camera is like that.
+        FormatError: No camera has such numbers.
     """
 
     fx: float
@@ -74,10 +74,10 @@ class Intrinsics:
             raise FormatError(f"fx, fy, cx, cy of {numbers} are no camera's", hint=_HINT)
 
     def for_size(self, size: Size) -> Intrinsics:
-        """Return the intrinsics for pictures of another size of the same shape.
+        """Return the intrinsics for pictures of another size with the same aspect ratio.
 
         Raises:
-            ConfigError: They have another shape.
+            ConfigError: They have another aspect ratio.
         """
         if self.size is None or self.size == size:
             return replace(self, size=size)
@@ -98,12 +98,12 @@ class Intrinsics:
         )
 
     def position_m(self, x: float, y: float, depth_m: float) -> tuple[float, float, float]:
-        """Return where something is: to the right, down and ahead of the camera, in metres.
+        """Return the position of a pixel: to the right, down and ahead of the camera, in metres.
 
         Args:
-            x: Its column, the edge of the first pixel being 0.
-            y: Its row.
-            depth_m: How far ahead.
+            x: Its column, with the edge of the first pixel at 0.
+            y: Its row, likewise.
+            depth_m: Distance ahead, in metres.
         """
         across, down = (x - 0.5 - self.cx) / self.fx, (y - 0.5 - self.cy) / self.fy
         return across * depth_m, down * depth_m, depth_m
@@ -113,7 +113,7 @@ def read_intrinsics(path: Path | str) -> Intrinsics:
     """Read a file of intrinsics.
 
     Raises:
-        FormatError: It cannot be read, or is none.
+        FormatError: It cannot be read, or holds none.
     """
     path = Path(path)
     with translated(FormatError, "cannot be read as intrinsics of a camera", where=path, hint=_HINT):
@@ -123,7 +123,7 @@ def read_intrinsics(path: Path | str) -> Intrinsics:
 
 
 def parsed_intrinsics(text: str) -> Intrinsics:
-    """Return the intrinsics that a text (JSON, YAML or numbers) says; `FormatError` where it says none."""
+    """Return the intrinsics in a text (JSON, YAML or numbers); `FormatError` if it holds none."""
     if text.lstrip().startswith(("{", "[")):
         try:
             return of_document(json_value(text))
@@ -133,9 +133,9 @@ def parsed_intrinsics(text: str) -> Intrinsics:
 
 
 def intrinsics_near(rgb: Path) -> tuple[Intrinsics | None, tuple[FormatError, ...]]:
-    """Return what a file beside an RGB stream says, or what is published of a TUM recording; else None.
+    """Return the intrinsics in a file beside an RGB stream, or those published for a TUM recording, or None.
 
-    With it comes what is wrong with files of such names that were passed over.
+    Also returned are the errors of files with such names that were skipped.
     """
     folders = [rgb, rgb.parent] if rgb.is_dir() else [rgb.parent]
     passed: list[FormatError] = []
@@ -143,16 +143,16 @@ def intrinsics_near(rgb: Path) -> tuple[Intrinsics | None, tuple[FormatError, ..
         if path.exists() and not path.is_dir():
             try:
                 return read_intrinsics(path), tuple(passed)
-            except FormatError as error:  # a name that others use as well
+            except FormatError as error:  # other programs use this name too
                 passed.append(error)
     match = re.search(r"freiburg([123])(?![0-9])", str(rgb.absolute()))
     return Intrinsics(*_FREIBURG[match[1]], size=(640, 480)) if match else None, tuple(passed)
 
 
 def of_numbers(values: Sequence[float], size: Size | None = None) -> Intrinsics:
-    """Return the intrinsics of fx, fy, cx, cy, or of a matrix of 3x3 or 4x4 numbers, by rows or by columns.
+    """Return the intrinsics of fx, fy, cx, cy, or of a 3x3 or 4x4 matrix, by rows or by columns.
 
-    `FormatError`: they are none of a camera.
+    `FormatError`: they are not a camera's.
     """
     if len(values) == 4:
         fx, fy, cx, cy = values
@@ -167,7 +167,7 @@ def of_numbers(values: Sequence[float], size: Size | None = None) -> Intrinsics:
 
 
 def of_document(document: object) -> Intrinsics:
-    """Return the intrinsics in a JSON document, of RGB before others; `FormatError` where it holds none."""
+    """Return the intrinsics in a JSON document, preferably RGB's; `FormatError` if it holds none."""
     for camera in _cameras(document):
         found = _of_fields(camera)
         if found is not None:
@@ -176,7 +176,7 @@ def of_document(document: object) -> Intrinsics:
 
 
 def _cameras(document: object, depth: int = 0) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a document, the outer before the inner ones, those named as RGB first."""
+    """Yield the objects of a document, outer before inner ones, and those named like RGB first."""
     if isinstance(document, dict):
         yield document
         names = sorted(document, key=lambda name: not str(name).lower().startswith(_RGB_NAMES))
@@ -203,7 +203,7 @@ def _of_fields(camera: dict[str, Any]) -> Intrinsics | None:
 
 
 def _numbers(value: object) -> list[float]:
-    """Return the numbers of a list, or of a list of lists; nothing where something else is in it."""
+    """Return the numbers in a list or a list of lists; empty if it holds anything else."""
     if not isinstance(value, list):
         return []
     cells = [cell for row in value for cell in (row if isinstance(row, list) else [row])]
@@ -212,7 +212,7 @@ def _numbers(value: object) -> list[float]:
 
 
 def _of_azure(camera: dict[str, Any]) -> Intrinsics | None:
-    """Return the colour camera of Azure Kinect's calibration: numbers are shares of its width and height.
+    """Return the colour camera of Azure Kinect's calibration, whose numbers are shares of width and height.
 
     Source: Azure Kinect sensor SDK, calibration of raw recordings (cx, cy, fx, fy come first).
     """
@@ -234,7 +234,7 @@ def _size(camera: dict[str, Any]) -> Size | None:
 
 
 def _of_yaml(text: str) -> Intrinsics | None:
-    """Return what YAML says; known of it are names with numbers in brackets, or in lines with dashes."""
+    """Return the matrix in a YAML text: a known name with numbers in brackets, or in lines with dashes."""
     for name in _MATRIX_NAMES:
         listed = rf"(\[[^\]]*\]|(?:\n[ \t]*- +{_NUMBER})+)"
         found = re.search(rf"(?m)^[ \t]*{name}[ \t]*:[^\[]{{0,200}}?{listed}", text)
@@ -257,7 +257,7 @@ def _of_text(text: str) -> Intrinsics:
 
 
 def _words(line: str) -> list[str]:
-    """Return the numbers of a line; a comma in a word among others is decimal: `500,5 500,5 240 180`."""
+    """Split a line into numbers; a comma within one of several words is decimal: `500,5 500,5 240 180`."""
     words = re.split(r",?[;\s]+", line)
     if len(words) > 1:
         words = [_DECIMAL_COMMA.sub(r"\1.\2", word) for word in words]

@@ -1,4 +1,4 @@
-"""CSV text that is safe to open: names from outside are never formulas."""
+"""CSV text that is safe to open: text from outside never becomes a formula."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _GUARD: Final = "'"
 
 
 def csv_text(rows: Iterable[Sequence[object]]) -> str:
-    """Return rows as CSV with LF line ends; text that a spreadsheet would compute begins with an apostrophe.
+    """Return rows as CSV with LF line ends; text that a spreadsheet would compute gets a leading apostrophe.
 
-    Numbers are given as numbers, or as text that says one: they stay as they are.
+    Numbers, also as text, stay as they are.
     """
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows([guarded(cell) for cell in row] for row in rows)
@@ -22,14 +22,14 @@ def csv_text(rows: Iterable[Sequence[object]]) -> str:
 
 
 def guarded(cell: object) -> object:
-    """Return a cell that no spreadsheet takes for a formula; see `plain` for the way back."""
+    """Return a cell that no spreadsheet takes for a formula; `plain` reverses it."""
     if not isinstance(cell, str) or not cell.startswith((*_STARTS_FORMULA, _GUARD)) or _is_number(cell):
         return cell
     return f"{_GUARD}{cell}"
 
 
 def plain(cell: str) -> str:
-    """Return what `guarded` was given; other text as it is."""
+    """Return the text that `guarded` was given; other text as it is."""
     rest = cell[1:]
     return rest if cell.startswith(_GUARD) and guarded(rest) == cell else cell
 

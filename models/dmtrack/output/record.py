@@ -1,7 +1,7 @@
-"""`run.json`: what a run was asked to do, with what, and how it ended.
+"""`run.json`: what a run was asked to do, with which inputs and versions, and how it ended.
 
-It is written when the run starts (status `running`), every few seconds with how far it is, and when it ends,
-each time in one step: one that says `running` and is not `updated_at` any more is of a run that was killed.
+It is written when the run starts (status `running`), every few seconds with the progress, and at the end,
+each time in one step. If the status is `running` and `updated_at` is old, the run was killed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 RECORD: Final = "run.json"  # its name in the folder of a run
 RECORD_VERSION: Final = 1
-SAVE_EVERY_S: Final = 5.0  # time between two records of a run that goes on
+SAVE_EVERY_S: Final = 5.0  # time between two records while a run is going
 
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
 
@@ -53,7 +53,7 @@ def _now() -> str:
 
 
 class RunStatus(StrEnum):
-    """How far a run came."""
+    """The state of a run."""
 
     RUNNING = "running"
     COMPLETE = "complete"
@@ -63,7 +63,7 @@ class RunStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """Versions of everything that can change a result; `torch` and `openvino` are None when not loaded."""
+    """Versions of everything that can change a result; `torch` and `openvino` are None if not loaded."""
 
     dmtrack: str
     python: str
@@ -76,7 +76,7 @@ class Versions:
 
     @classmethod
     def collect(cls) -> Versions:
-        """Ask the running interpreter. Imports nothing heavy."""
+        """Return the versions of the loaded libraries, without importing anything heavy."""
         torch, openvino = (sys.modules.get(name) for name in ("torch", "openvino"))
         return cls(
             dmtrack=installed_version(),
@@ -100,9 +100,9 @@ class WeightsRecord:
 
 @dataclass(frozen=True, slots=True)
 class InputRecord:
-    """One stream of a run; size and mtime tell later whether the file has changed.
+    """One stream of a run; size and mtime later show whether the file has changed.
 
-    `size_bytes` and `mtime_ns` are None for a source that is no file on disk.
+    `size_bytes` and `mtime_ns` are None for a source that is not a file on disk.
     """
 
     role: str
@@ -112,7 +112,7 @@ class InputRecord:
 
     @classmethod
     def of(cls, role: str, video: VideoInfo) -> InputRecord:
-        """Return the record of `video`, whose role is `rgb` or `aux`."""
+        """Return the record of `video` in the role `rgb` or `aux`."""
         try:
             stat = video.path.stat()
         except OSError:
@@ -122,13 +122,13 @@ class InputRecord:
 
 @dataclass(frozen=True, slots=True)
 class RunCounts:
-    """What was counted over the frames of a run."""
+    """Counts over the frames of a run."""
 
     frames: int = 0  # frames with a result
-    targets: int = 0  # different targets seen
+    targets: int = 0  # different targets
     uncertain: int = 0  # boxes in state uncertain
     lost: int = 0  # boxes in state lost
-    # What reading and pairing met: missing and held partners, damaged frames
+    # Missing and held partners, damaged frames
     pairing: PairCounts = field(default_factory=PairCounts)
 
 
@@ -144,7 +144,7 @@ class RunSpeed:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """Everything `run.json` says."""
+    """The content of `run.json`."""
 
     command: Sequence[str]  # the command line, word by word; empty when the library was called
     versions: Versions  # versions of everything that can change a result
@@ -156,26 +156,26 @@ class RunRecord:
     backend: str | None = None  # what computed the network: `openvino`, `torch` or `eager`
     preprocessing: Any = None  # how the second stream was encoded and aligned
     clocks: Any = None  # how the two clocks were related (offset, tolerance)
-    # For an item of a batch, what was asked for: with equal values it need not be done again
+    # The request of a batch item: a later batch with an equal one need not track it again
     batch: Any = None
-    corrected: bool = False  # whether more was said of its targets since the recording was first tracked
+    corrected: bool = False  # whether keyframes were changed since the recording was first tracked
     outputs: Sequence[str] = ()  # names of the result files, relative to `run.json`
-    # What encoded the annotated video, by libav's name; None without one
+    # libav's name of the annotated video's encoder; None without a video
     video_encoder: str | None = None
     started_at: str = field(default_factory=_now)  # local time with offset, ISO 8601
-    status: RunStatus = RunStatus.RUNNING  # how far the run came
+    status: RunStatus = RunStatus.RUNNING
     reason: str | None = None  # why it did not complete, or ended before the recording
-    counts: RunCounts = field(default_factory=RunCounts)  # what was counted
+    counts: RunCounts = field(default_factory=RunCounts)
     doubted: Sequence[DoubtedSpan] = ()  # where targets were uncertain or lost
-    remarks: Sequence[str] = ()  # what a person should know about times and pictures, a sentence each
-    speed: RunSpeed | None = None  # what was measured
-    expected_frames: int | None = None  # how many frames there will be, as far as the container tells
-    updated_at: str | None = None  # when this was written, in the same way
-    ended_at: str | None = None  # as `started_at`
+    remarks: Sequence[str] = ()  # sentences about times and pictures that a person should know
+    speed: RunSpeed | None = None  # measured speed
+    expected_frames: int | None = None  # expected number of frames, as far as the container tells
+    updated_at: str | None = None  # when this was written, in the format of `started_at`
+    ended_at: str | None = None  # in the same format
 
     @property
     def options_sha256(self) -> str:
-        """Hash of what decides the result besides the inputs: equal hashes, equal options."""
+        """Hash of everything that decides the result besides the inputs: equal hashes, equal options."""
         network = [self.weights, self.precision, self.backend]
         options = [self.configuration, *network, self.preprocessing, self.clocks]
         text = json.dumps(to_json(options), sort_keys=True, ensure_ascii=True)
@@ -188,13 +188,13 @@ class RunRecord:
 
 
 class RunRecordSink(Sink):
-    """Keeps `run.json`: counts while the run goes on and notes at the end how it went.
+    """Writes `run.json`: counts while the run goes on, and records at the end how it went.
 
-    Leaving its `with` block normally means complete, by Ctrl-C interrupted, by any other
-    exception failed. In a `SinkGroup` it is an observer.
+    The `with` block ends as complete, by Ctrl-C as interrupted, by any other exception as failed. In a
+    `SinkGroup` it is an observer.
 
-    It is written at once with status `running`. `pair_counts` are asked at the end for what reading and
-    pairing met, `remarks` for what a person should know; `spent_s` were spent on the run before.
+    The file is written at once with status `running`. At the end `pair_counts` is called for the counts of
+    reading and pairing, and `remarks` for notes to a person; `spent_s` is time spent on the run before.
     `OutputError`: the file exists or cannot be written.
     """
 
@@ -210,11 +210,11 @@ class RunRecordSink(Sink):
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._path = reserve(path, overwrite=overwrite)
-        self.record = record  # the record as it stands
+        self.record = record
         self._pair_counts = pair_counts
         self._remarks = remarks
         self.video_encoder: Callable[[], str | None] = lambda: None
-        """Asked at the end for what encoded the annotated video."""
+        """Called at the end for the name of the annotated video's encoder."""
         self._clock = clock
         self._saved_s = clock()
         self._start_s = self._saved_s - spent_s
@@ -247,24 +247,24 @@ class RunRecordSink(Sink):
             self._save_progress()
 
     def _save_progress(self) -> None:
-        """Say how far the run is; a disk that is full is for those to report whose results need it."""
+        """Write the progress; errors such as a full disk are left to the sinks whose results need it."""
         self._saved_s = self._clock()
         counts = replace(self.record.counts, pairing=self._pair_counts())
         with contextlib.suppress(OutputError):
             self._save(replace(self.record, counts=counts, speed=self._measure()), durable=False)
 
     def configure(self, **values: object) -> None:
-        """Say something else of what the run does than was known at its start."""
+        """Change values of the configuration that were not yet known at the start."""
         self.record = replace(self.record, configuration={**self.record.configuration, **values})
 
     def note(self, reason: str) -> None:
-        """Say why the run ends before the recording does, though nothing went wrong."""
+        """Set the reason why the run ends before the recording does, though nothing went wrong."""
         self._note = reason
 
     def finish(self, status: RunStatus, reason: str | None = None) -> None:
-        """Note how the run ended and write the file; a second call does nothing.
+        """Record how the run ended and write the file; a second call does nothing.
 
-        `OutputError`: the file cannot be written; the one written last stays.
+        `OutputError`: the file cannot be written; the last one written stays.
         """
         if self._closed:
             return
@@ -290,7 +290,7 @@ class RunRecordSink(Sink):
         self.finish(RunStatus.COMPLETE, self._note)
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        """Finish as complete, interrupted or failed, depending on what passes through."""
+        """Finish as complete, interrupted or failed, depending on the exception."""
         if error is None:
             self.close()
             return
@@ -312,11 +312,11 @@ class RunRecordSink(Sink):
         )
 
     def _save(self, record: RunRecord | None = None, *, durable: bool = True) -> None:
-        write_atomically(self._path, _written(record or self.record, indent=2), durable=durable)
+        write_atomically(self._path, _encoded(record or self.record, indent=2), durable=durable)
 
     def _save_in_its_place(self) -> None:
-        """Write the last record over the one before, which needs no room on a disk that is full."""
-        data = _written(self.record, indent=None)
+        """Overwrite the previous record in place, which needs no space on a full disk."""
+        data = _encoded(self.record, indent=None)
         with os_errors_translated(self._path), self._path.open("rb+", buffering=0) as file:
             room = file.seek(0, os.SEEK_END)
             if len(data) > room:
@@ -325,7 +325,7 @@ class RunRecordSink(Sink):
             file.write(data[:-1].ljust(room - 1) + data[-1:])
 
 
-def _written(record: RunRecord, indent: int | None) -> bytes:
+def _encoded(record: RunRecord, indent: int | None) -> bytes:
     now = replace(record, updated_at=_now())
     text = json.dumps(now.to_json(), indent=indent, ensure_ascii=False, allow_nan=False)
     return utf8(text + "\n")
@@ -334,7 +334,7 @@ def _written(record: RunRecord, indent: int | None) -> bytes:
 def read_run_json(path: Path) -> dict[str, Any]:
     """Return the values of a `run.json`; `status` is one of `RunStatus`.
 
-    `FormatError`: the file is missing, is no JSON, or is no run record of a known version.
+    `FormatError`: the file is missing, is not JSON, or is not a run record of a known version.
     """
     with translated(FormatError, "cannot be read as JSON", where=path):
         values = json_value(path.read_text(encoding="utf-8"))
@@ -346,7 +346,7 @@ def read_run_json(path: Path) -> dict[str, Any]:
 
 
 def results_in(folder: Path) -> list[Path]:
-    """Return the results folders that a folder is, or holds as a batch leaves them; none for others."""
+    """Return the folder itself if it is a results folder, else those that a batch put into it."""
     if not folder.is_dir():
         return []
     if (folder / RECORD).is_file():

@@ -1,4 +1,4 @@
-"""`Sink`: where frame results go. Every sink streams, and finalises to a valid file however a run ends."""
+"""`Sink`: takes frame results. Every sink streams, and finalises to a valid file however a run ends."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _log = logging.getLogger(__name__)
 
 @runtime_checkable
 class Sink(Protocol):
-    """Takes the results of a run one frame after the other, in constant memory.
+    """Takes the results of a run frame by frame, in constant memory.
 
-    A sink is a context manager. Leaving the block finalises the result, also when an exception
-    passes through: what was tracked so far is kept as a valid file.
+    A sink is a context manager. Leaving the block finalises the result, also on an exception: the results so
+    far are kept as a valid file.
     """
 
     def write(self, result: FrameResult) -> None:
@@ -34,7 +34,7 @@ class Sink(Protocol):
     def close(self) -> None:
         """Finalise the result under its final name; a second call does nothing.
 
-        `OutputError`: the end cannot be written. What is whole is kept.
+        `OutputError`: the end cannot be written. Everything complete is kept.
         """
 
     def __enter__(self) -> Self:
@@ -43,7 +43,7 @@ class Sink(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close; an error that is already on its way is not replaced by one from closing."""
+        """Close; an exception that is being handled is not replaced by one from closing."""
         if error is None:
             self.close()
             return
@@ -55,14 +55,13 @@ class Sink(Protocol):
 
 
 class SinkGroup(Sink):
-    """Writes to several sinks, and loses none because another one fails.
+    """Writes to several sinks; if one fails, the others go on.
 
-    A sink that raises `OutputError` is closed (it keeps what it has) and left out from then on; the
-    error is logged, the others go on, and it is raised when the group closes. When no sink is
-    left, `write` raises it at once.
+    A sink that raises `OutputError` is closed (it keeps what it has) and written to no more. The error is
+    logged, and raised when the group closes, or at once by `write` if no sink is left.
 
-    `observers` only watch (such as the run record). They are closed last and learn from their `__exit__` how
-    the run ended, a failed sink included; they do not keep a run going.
+    `observers` only watch (such as the run record). They are closed last, and their `__exit__` is told how
+    the run ended, also if a sink failed; they do not keep a run going.
     """
 
     def __init__(self, sinks: Sequence[Sink], observers: Sequence[Sink] = ()) -> None:
@@ -92,7 +91,7 @@ class SinkGroup(Sink):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close every sink, observers last; each one is told of the error that ends the run."""
+        """Close every sink, observers last; each is told of the error that ends the run."""
         stack = ExitStack()
         for sink in (*self._observers, *self._live):
             stack.push(sink)
@@ -113,12 +112,10 @@ class SinkGroup(Sink):
 
 
 class BackgroundSink(Sink):
-    """Hands results to another sink in a thread; whoever writes waits only when that falls behind.
+    """Passes results to another sink in a thread; `write` waits only if the thread falls behind.
 
-    What the other sink raises comes out of the next `write`, or of `close`: a few results later than
-    without the thread. `close` lets it write everything that was handed over before.
-
-    `inner` is used by the thread alone until `close`.
+    An error of the other sink is raised by a later `write`, or by `close`, which waits until everything is
+    written. The thread alone uses `inner` until `close`.
     """
 
     def __init__(self, inner: Sink) -> None:
@@ -128,7 +125,7 @@ class BackgroundSink(Sink):
         self._is_over = False
 
     def write(self, result: FrameResult) -> None:
-        """Hand over the result of one frame; an `OutputError` is that of an earlier one, see `Sink.write`."""
+        """Pass on the result of one frame; an `OutputError` is that of an earlier one, see `Sink.write`."""
         room = room_for(result.pair.image.nbytes)
         while len(self._waiting) > (0 if self._is_over else room):
             self._waiting.popleft().result()
