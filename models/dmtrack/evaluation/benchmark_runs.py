@@ -1,6 +1,7 @@
-"""Running a tracker over a benchmark: the runs that it wants, their files, and a workspace of vot-toolkit.
+"""Running our tracker over a benchmark: its runs, their result files, and a workspace of vot-toolkit.
 
-A benchmark wants one pass over each sequence, or (VOT-RGBD2022) one run from every anchor, either way.
+Most benchmarks take one pass over each sequence; VOT-RGBD2022 takes one run from every anchor, forward or
+backward.
 
 Source: the documentation of vot-toolkit 0.9 (workspaces, `trackers.ini`); the program itself is not used.
 """
@@ -54,19 +55,19 @@ _ANCHORED: Final = "baseline"
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkRun:
-    """One run of the tracker, and the file it becomes."""
+    """One run of the tracker, and its result file."""
 
-    item: BatchItem  # what is tracked
-    first: int  # index, among the frames that are read, of the frame that is row 0 of the file
-    file: Path  # below the tracker's folder of results
+    item: BatchItem
+    first: int  # row 0 of the file belongs to this index among the frames read
+    file: Path  # relative to the tracker's results folder
     target: ResultFormat  # format of the file
 
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkRunOptions:
-    """How our tracker is run over annotated clips: as `dmtrack track` does, if nothing else is said.
+    """How our tracker runs over annotated clips: by default as `dmtrack track` does.
 
-    fp32 and no recovery are what figures in papers mean, and are the same on every machine.
+    Papers give figures for fp32 without recovery, which are the same on every machine.
     """
 
     PANEL: ClassVar = "Running the tracker"
@@ -99,19 +100,19 @@ class BenchmarkRunOptions:
     ] = None
 
     def engine(self) -> Engine:
-        """Return what runs the batch.
+        """Return the engine that runs the batch.
 
-        `ConfigError`: the device is not there, or `jobs` does not go with it.
+        `ConfigError`: the device does not exist, or `jobs` cannot be combined with it.
         """
         return WorkerOptions(self.device.removeprefix("cuda:"), self.jobs).engine()
 
     def loader(self) -> Callable[[Modality | None], LoadedTracker]:
-        """Return what loads a tracker for a second stream, each once."""
+        """Return a function that loads the tracker for a modality, each only once."""
         options = NetworkOptions(self.weights, self.precision, device=self.device)
         return functools.cache(lambda modality: load(options, modality, RecoveryOptions(self.recovery)))
 
     def runner(self, dataset: Path) -> TrackItem:
-        """Return what tracks an item of the batch; `CheckpointError` where the weights are not there."""
+        """Return the function that tracks a batch item; `CheckpointError` if there are no such weights."""
         network = NetworkOptions(self.weights, self.precision)
         output, recovery = OutputOptions(no_video=True), RecoveryOptions(self.recovery)
         return TrackItem.of(TrackRequest(dataset, network=network, output=output, recovery=recovery))
@@ -119,14 +120,14 @@ class BenchmarkRunOptions:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkPlan:
-    """All that is tracked for one benchmark, without restarts; `plan` is run as a batch into `tracked`."""
+    """All runs of one benchmark; `plan` is run as a batch into `tracked`."""
 
-    benchmark: BenchmarkName  # whose runs these are
+    benchmark: BenchmarkName
     runs: tuple[BenchmarkRun, ...]  # at least one
-    plan: Plan  # the same as a batch
+    plan: Plan  # the runs as a batch
     dataset: Path  # the folder of the data set
-    output: Path  # gets `tracked/`, one folder a run as batches leave them, and `results/TRACKER/`
-    options: BenchmarkRunOptions  # how they are tracked
+    output: Path  # gets `tracked/`, the batch with one folder for each run, and `results/TRACKER/`
+    options: BenchmarkRunOptions
 
     @property
     def tracked(self) -> Path:
@@ -135,12 +136,12 @@ class BenchmarkPlan:
 
     @property
     def results(self) -> Path:
-        """The tracker's folder."""
+        """The tracker's results folder."""
         return self.output / "results" / Path(self.options.weights).stem
 
     @property
     def settings(self) -> str:
-        """How the runs were made, as their records say it: numbers of the network, and recovery."""
+        """Precision and recovery of the runs, from their records."""
         records = (self.tracked / planned.folder / RECORD for planned in self.plan.items)
         return settings_text(
             (str(known["precision"]), bool(known["configuration"]["tracker"]["recovery"]))
@@ -148,11 +149,11 @@ class BenchmarkPlan:
         )
 
     def write_results(self, *, overwrite: bool = False) -> Path:
-        """Write what was tracked as the benchmark wants it, and return the tracker's folder.
+        """Write the results in the benchmark's format, and return the tracker's folder.
 
-        LasHeR and others get `SEQUENCE.txt`; DepthTrack (which wants confidences) and VOT-RGBD2022 the files
-        of the VOT toolkit. `DatasetError`: no sequence could be tracked; `OutputError`: the results exist in
-        the workspace, or cannot be written.
+        DepthTrack (with confidences) and VOT-RGBD2022 get the files of the VOT toolkit, all others
+        `SEQUENCE.txt`. `DatasetError`: no sequence could be tracked; `OutputError`: the results exist in the
+        workspace, or cannot be written.
         """
         folder = self.results
         files = list(self._files(folder))
@@ -174,10 +175,7 @@ class BenchmarkPlan:
 
 
 def settings_text(settings: Iterable[tuple[str, bool]]) -> str:
-    """Say how something was tracked.
-
-    Of each run there are the numbers of the network, and whether there was recovery.
-    """
+    """Return a text on how runs were tracked, from the precision of each and whether it had recovery."""
     different = sorted(set(settings))
     return "; ".join(f"precision {name}, recovery {'on' if on else 'off'}" for name, on in different)
 
@@ -188,11 +186,11 @@ def plan_benchmark(
     benchmark: BenchmarkName = BenchmarkName.AUTO,
     options: BenchmarkRunOptions | None = None,
 ) -> BenchmarkPlan:
-    """Find out what is to be tracked for a benchmark; nothing is tracked yet.
+    """Plan the runs of a benchmark; nothing is tracked yet.
 
-    The benchmark `auto` finds out; `output` also gets the pictures of runs that go backwards. `DatasetError`:
-    there is no such sequence, or a run cannot start; `ConfigError`: the toolkit does not evaluate this
-    benchmark, and a workspace was asked for; `OutputError`: `output` cannot be written.
+    The benchmark `auto` is found from the data set. `output` also gets the pictures of backward runs.
+    `DatasetError`: there is no such sequence, or a run cannot start; `ConfigError`: a workspace was asked
+    for, and the toolkit does not evaluate this benchmark; `OutputError`: `output` cannot be written.
     """
     data = read_annotations(dataset)
     name = benchmark_for(data, benchmark).name
@@ -220,11 +218,11 @@ def evaluate_run(
     compared: tuple[str, str] | None = None,
     overwrite: bool = False,
 ) -> tuple[Evaluation, str]:
-    """Run the tracker over a benchmark and score what it gives; return how the runs were made as well.
+    """Run the tracker over a benchmark and score its results; also return how the runs were tracked.
 
     `output` gets `tracked/`, `results/TRACKER/` and the report; `carry_out` runs the batch of the plan into
-    its folder. With `overwrite` results that the tracker has in the workspace are replaced. `DmtrackError`:
-    see `plan_benchmark`, `BenchmarkPlan.write_results` and `evaluate_results`.
+    its folder. With `overwrite` the tracker's results in the workspace are replaced. `DmtrackError`: see
+    `plan_benchmark`, `BenchmarkPlan.write_results` and `evaluate_results`.
     """
     plan = plan_benchmark(dataset, output, scoring.benchmark, options)
     if options.workspace is not None:
@@ -249,7 +247,7 @@ def measure_clips(
     *,
     overwrite: bool = False,
 ) -> tuple[list[ClipResult], str]:
-    """Track every annotated target of a folder once, from its first box, and say how they were tracked.
+    """Track every annotated target of a folder once, from its first box; also return how they were tracked.
 
     `DatasetError`: there is no clip, or one cannot be read; `OutputError`: the table exists or cannot be
     written.
@@ -277,9 +275,9 @@ def runs_of(
 ) -> Iterator[BenchmarkRun]:
     """Yield the runs of a sequence.
 
-    `annotation` says where the runs of VOT-RGBD2022 start; `scratch` gets the pictures of backward runs in
-    reverse order. `DatasetError`: a run starts where the target is not visible, or goes backwards through a
-    video; `OutputError`: `scratch` cannot be written.
+    `annotation` holds the anchors of VOT-RGBD2022; `scratch` gets the pictures of backward runs in reverse
+    order. `DatasetError`: a run starts where the target is not visible, or goes backward through a video;
+    `OutputError`: `scratch` cannot be written.
     """
     if benchmark is BenchmarkName.VOT_RGBD22 and annotation is not None:
         for anchor in anchors_of(annotation):
@@ -295,7 +293,7 @@ def runs_of(
 
 
 def _item(sequence: AnnotatedSequence, name: str, frame: int) -> BatchItem:
-    """Return what is tracked from a frame on, whose box is given."""
+    """Return the item that tracks from a frame on, starting with its true box."""
     start = sequence.source_start + frame
     position = Position(index=start) if start else None
     return BatchItem(
@@ -304,7 +302,7 @@ def _item(sequence: AnnotatedSequence, name: str, frame: int) -> BatchItem:
 
 
 def _anchored(sequence: AnnotatedSequence, anchor: int, scratch: Path) -> BenchmarkRun:
-    """Return the run from an anchor; `~frame` goes backwards."""
+    """Return the run from an anchor; a negative one, `~frame`, goes backward."""
     frame, name = max(anchor, ~anchor), f"{sequence.name}_{max(anchor, ~anchor):08d}"
     file = Path(_ANCHORED, sequence.name, f"{name}.txt")
     item, first = _item(sequence, name, frame), sequence.source_start + frame
@@ -317,11 +315,11 @@ def _anchored(sequence: AnnotatedSequence, anchor: int, scratch: Path) -> Benchm
 
 
 def _reversed(paths: Sequence[Path], frame: int, folder: Path, name: str) -> Path:
-    """Make a folder in which the pictures from `frame` down to 0 come in this order; links where possible."""
+    """Make a folder with the pictures from `frame` down to 0 in this order, as links where possible."""
     if is_recording(paths):
         raise DatasetError("a video cannot be tracked backwards", where=name, hint="extract its frames")
     if folder.is_dir() and len(list(folder.iterdir())) == frame + 1:
-        return folder  # of the run that is resumed
+        return folder  # left by the run that is resumed
     with os_errors_translated(folder):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -336,7 +334,7 @@ def _reversed(paths: Sequence[Path], frame: int, folder: Path, name: str) -> Pat
 
 
 def require_stack(benchmark: BenchmarkName) -> str:
-    """Return the toolkit's name of a benchmark; `ConfigError` where the toolkit does not evaluate it."""
+    """Return the toolkit's name of a benchmark; `ConfigError` if the toolkit does not evaluate it."""
     if benchmark not in STACKS:
         known = " and ".join(STACKS)
         raise ConfigError(f"vot-toolkit does not evaluate {benchmark}", hint=f"--export-vot is for {known}")
@@ -346,12 +344,11 @@ def require_stack(benchmark: BenchmarkName) -> str:
 def export_workspace(
     results: Path, workspace: Path, benchmark: BenchmarkName, dataset: Path, *, overwrite: bool
 ) -> None:
-    """Copy the results of one tracker into a workspace; the workspace is made, or an existing one used.
+    """Put results into a workspace of vot-toolkit, which is made if need be.
 
-    `results` is the tracker's folder, whose name is the tracker's; it may lie in the workspace. That gets
-    `results/TRACKER/`, and `config.yaml` and `trackers.ini` where there are none. `ConfigError`: the toolkit
-    does not evaluate this benchmark; `OutputError`: the tracker has results there, or something cannot be
-    written.
+    `results` is the tracker's folder and has its name; it may lie in the workspace. The workspace gets
+    `results/TRACKER/`, and `config.yaml` and `trackers.ini` if it has none. `ConfigError`: the toolkit does
+    not evaluate this benchmark; `OutputError`: the tracker has results there, or something cannot be written.
     """
     stack = require_stack(benchmark)
     tracker, target = results.name, _place_in(workspace, results, overwrite=overwrite)
@@ -361,7 +358,7 @@ def export_workspace(
             shutil.copytree(results, target)
         config, trackers = workspace / "config.yaml", workspace / "trackers.ini"
         if not config.exists():
-            sequences = json.dumps(str(dataset.absolute()), ensure_ascii=False)  # a string of YAML too
+            sequences = json.dumps(str(dataset.absolute()), ensure_ascii=False)  # valid YAML, too
             text = f"registry:\n- ./trackers.ini\nstack: {stack}\nsequences: {sequences}\n"
             config.write_text(text, encoding="utf-8")
         listed = trackers.read_text(encoding="utf-8") if trackers.exists() else ""
@@ -371,7 +368,7 @@ def export_workspace(
 
 
 def _place_in(workspace: Path, results: Path, *, overwrite: bool) -> Path:
-    """Return where the results of a tracker go; `OutputError` where others of its name are there."""
+    """Return the workspace folder for a tracker's results; `OutputError` if it holds other results."""
     target = workspace / "results" / results.name
     with os_errors_translated(workspace):
         is_taken = target.exists() and not (results.exists() and target.samefile(results))

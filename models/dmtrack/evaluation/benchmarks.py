@@ -1,4 +1,4 @@
-"""The benchmarks by name, and which of them a data set is."""
+"""The benchmarks by name, and how to tell which one a data set is."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from dmtrack.evaluation.precision_success import (
 
 
 class BenchmarkName(StrEnum):
-    """A benchmark; `auto` is to be found out, `ope` is one pass over any folder of boxes."""
+    """A benchmark; `auto` is found from the data set, `ope` is one pass over any annotated folder."""
 
     AUTO = "auto"
     LASHER = "lasher"
@@ -40,12 +40,12 @@ class BenchmarkName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """What is counted, and by which names of sequences the benchmark is known."""
+    """A metric, and sequence names by which the benchmark is recognised."""
 
     name: BenchmarkName
     title: str  # as people write it
-    metric: Metric[Any]  # what is counted
-    known_by: frozenset[str] = frozenset()  # a few names that only its sequences have
+    metric: Metric[Any]
+    known_by: frozenset[str] = frozenset()  # a few sequence names that only this benchmark has
 
 
 _MAXIMUM: Final = ("MPR", "MSR")
@@ -88,7 +88,7 @@ _RGBT210_COUNT: Final = 210
 
 
 def benchmark_for(data: AnnotatedSet, name: BenchmarkName) -> Benchmark:
-    """Return the benchmark of that name, or for `auto` that which the data set is.
+    """Return the benchmark of that name, for `auto` the one that the data set is.
 
     `DatasetError`: the data set lacks what the benchmark needs.
     """
@@ -104,9 +104,9 @@ def benchmark_for(data: AnnotatedSet, name: BenchmarkName) -> Benchmark:
 
 
 def benchmark_of(data: AnnotatedSet) -> Benchmark:
-    """Tell the benchmark from the names of its sequences, then from the files of its ground truth.
+    """Recognise the benchmark by its sequence names, else by the layout of its ground truth.
 
-    A data set whose sequences are of several kinds, or of none known, is `ope`.
+    A data set of several or unknown layouts is `ope`.
     """
     named = benchmark_named_by(data.names)
     if named is not None:
@@ -123,7 +123,7 @@ def benchmark_of(data: AnnotatedSet) -> Benchmark:
 
 
 def benchmark_named_by(names: frozenset[str]) -> BenchmarkName | None:
-    """Return the benchmark that has sequences of these names, if it is known by names."""
+    """Return the benchmark that has sequences of these names; None if no name is known."""
     for benchmark in BENCHMARKS.values():
         if benchmark.known_by & names:
             if benchmark.name is BenchmarkName.RGBT234 and len(names) == _RGBT210_COUNT:

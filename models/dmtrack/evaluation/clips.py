@@ -1,4 +1,4 @@
-"""One pass over annotated clips: the first box is given, the tracker runs once, nothing is restarted."""
+"""One-pass evaluation of annotated clips: the tracker gets the first box and runs once, without restarts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class PairTracker(Protocol):
-    """What is evaluated: anything that follows boxes through frame pairs."""
+    """Anything that follows boxes through frame pairs, and so can be evaluated."""
 
     def initialize(self, pair: FramePair, boxes: collections.abc.Sequence[Box]) -> tuple[TrackedBox, ...]:
         """Start over with the targets of the first frame."""
@@ -38,26 +38,25 @@ class PairTracker(Protocol):
 
 
 TrackerFactory = Callable[[Modality | None], PairTracker]
-"""Gives a tracker for a second stream of that modality (None: there is none), once a clip."""
+"""Makes a tracker for the modality of the second stream (None: one stream); called once for each clip."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipResult:
-    """How one target of one clip was followed; row `t` belongs to frame `t` of its sequence."""
+    """The result for one target of one clip; row `t` belongs to frame `t` of its sequence."""
 
     name: str  # of the sequence
     modality: Modality | None  # of its second stream
     # `(T, 4)` float64 `x, y, w, h`; NaN before the start and where a frame could not be read
     boxes: Floats
     scores: Floats  # `(T,)` float64, NaN in the same rows
-    # `(T,)` float64, NaN where there is no truth to compare with or tracking had not begun; 0 where a
-    # frame could not be read
+    # `(T,)` float64; NaN without ground truth and before the start, 0 where a frame could not be read
     ious: Floats
     start_frame: int  # 0-based index of the frame whose box was given
 
     @property
     def mean_iou(self) -> float:
-        """Mean overlap. The start frame counts (as 1), as in the benchmarks."""
+        """Mean IoU. The start frame counts (as 1), as in the benchmarks."""
         return mean_iou(self.ious)
 
     @property
@@ -67,7 +66,7 @@ class ClipResult:
 
     @property
     def success(self) -> float:
-        """Share of scored frames with an overlap of at least one half."""
+        """Share of scored frames with an IoU of at least one half."""
         return float((self.ious[np.isfinite(self.ious)] >= 0.5).mean())
 
 
@@ -75,9 +74,9 @@ def one_pass(tracker_for: TrackerFactory, sequence: Sequence, *, max_frames: int
     """Run a tracker over a sequence, from its first known box to its end.
 
     It stops after `max_frames` tracked frames, the start frame included; later ones are not scored.
-    `DatasetError`: a stream ends before the ground truth, or cannot be read from one place; `VideoError`: a
-    stream cannot be opened; `DecodeError`: a stream is damaged beyond its bound; `PairingError`: the streams
-    share no time.
+    `DatasetError`: a stream ends before the ground truth, is spread over several folders, or cannot be read
+    at the start frame; `VideoError`: a stream cannot be opened; `DecodeError`: a stream is damaged beyond its
+    bound; `PairingError`: the streams share no time.
     """
     start = sequence.start_frame
     end = len(sequence) if max_frames is None else min(len(sequence), start + max_frames)
@@ -103,7 +102,7 @@ def one_pass(tracker_for: TrackerFactory, sequence: Sequence, *, max_frames: int
 
 
 def _pairs(sequence: Sequence, start: int, end: int) -> Iterator[tuple[int, FramePair]]:
-    """Yield the pairs from frame `start` up to and without `end`, each with its frame in the sequence."""
+    """Yield the pairs from frame `start` up to but without `end`, each with its frame in the sequence."""
     rgb, aux = sequence.sources()
     offset = sequence.source_start
     first, stop = Position(index=offset + start), Position(index=offset + end)
@@ -113,11 +112,10 @@ def _pairs(sequence: Sequence, start: int, end: int) -> Iterator[tuple[int, Fram
 
 
 class ClipValidation:
-    """Tracks clips once each during training; called with a network, returns mean IoU a clip and over all.
+    """Evaluates a network on clips during training: one pass each, returning mean IoU by clip and over all.
 
-    `folder` holds annotated clips in any known layout: those with the second stream `modality` are used, with
-    both streams; without it, the first stream of every clip. `DatasetError`: the folder has no clip of that
-    modality.
+    `folder` holds annotated clips in any known layout. With a `modality` both streams of the clips of that
+    modality are used, without it the first stream of every clip. `DatasetError`: there is no such clip.
     """
 
     def __init__(self, folder: Path, modality: Modality | None, tracker: TrackerConfig) -> None:
@@ -126,7 +124,7 @@ class ClipValidation:
         self.tracker = tracker
 
     def __call__(self, model: DMTrack) -> dict[str, float]:
-        """Return `mean_iou`, `score_auc` and one figure a clip; the model stays as it is."""
+        """Return `mean_iou`, `score_auc` and the mean IoU of each clip; the model is not changed."""
         device = next(model.parameters()).device
         figures = [
             one_pass(lambda _: Tracker(model, self.tracker, device=device), clip) for clip in self.clips
@@ -136,7 +134,7 @@ class ClipValidation:
 
 
 def score_auc(figures: collections.abc.Sequence[ClipResult], overlap: float = 0.5) -> float:
-    """Return the area under the ROC of score against `IoU >= overlap`, over all frames but the given ones."""
+    """Return the ROC area of the score for `IoU >= overlap`, over all frames but the start frames."""
     scores, hits = [], []
     for clip in figures:
         later = slice(clip.start_frame + 1, None)
@@ -148,9 +146,9 @@ def score_auc(figures: collections.abc.Sequence[ClipResult], overlap: float = 0.
 
 
 def roc_auc(scores: npt.ArrayLike, hits: npt.ArrayLike) -> float:
-    """Return the area under the ROC curve: the chance that a hit scores above a miss, ties one half.
+    """Return the area under the ROC curve: the probability that a hit scores above a miss, ties one half.
 
-    `scores` are `(N,)` finite, `hits` `(N,)` bool. NaN when there are only hits or only misses.
+    `scores` are `(N,)` finite, `hits` `(N,)` bool. NaN if there are only hits or only misses.
     """
     values = np.asarray(scores, np.float64)
     good = np.asarray(hits, bool)

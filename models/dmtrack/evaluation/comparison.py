@@ -27,16 +27,16 @@ _CHUNK: Final = 500
 class Difference:
     """One figure of tracker A minus that of tracker B, over the sequences that both have."""
 
-    column: str  # of the metric
-    mean: float  # in [-1, 1]; by the weights of the benchmark
+    column: str  # column of the metric
+    mean: float  # in [-1, 1]; with the weights of the benchmark
     low: float  # lower end of the 95 % interval of the mean
     high: float  # upper end
     a_better: int  # sequences in which A is better by more than 0.05 points
-    b_better: int  # those in which B is
+    b_better: int  # sequences in which B is
 
     @property
     def is_clear(self) -> bool:
-        """Whether the interval leaves out 0."""
+        """Whether the interval excludes 0."""
         return self.low > 0 or self.high < 0
 
 
@@ -44,17 +44,17 @@ class Difference:
 class Comparison:
     """Two trackers, sequence by sequence."""
 
-    a: str  # name of the one
-    b: str  # name of the other
+    a: str  # name of the first tracker
+    b: str  # name of the second
     names: tuple[str, ...]  # sequences that both have
     values: Floats  # `(N, C)` A minus B, by sequence and column
-    differences: tuple[Difference, ...]  # one a column
-    # The benchmark's own figure is no mean over sequences; these differences are
+    differences: tuple[Difference, ...]  # one for each column
+    # True if the benchmark's figures are not means over sequences, unlike these differences
     is_mean_of_sequences: bool
 
 
 def compare(a: TrackerScore, b: TrackerScore, benchmark: Benchmark) -> Comparison:
-    """Compare two trackers on the sequences that both have; `ConfigError` where they share none."""
+    """Compare two trackers on the sequences that both have; `ConfigError` if they share none."""
     others = {score.name: score for score in b.sequences}
     shared = [(score, others[score.name]) for score in a.sequences if score.name in others]
     if not shared:
@@ -74,7 +74,8 @@ def paired_difference(
 ) -> Difference:
     """Return the weighted mean of differences and its bootstrap interval.
 
-    `values` are `(N,)`, NaN left out; `weights` `(N,)` positive; one `seed` gives one interval.
+    `values` are `(N,)`, NaN is left out; `weights` are `(N,)`, positive. The same `seed` gives the same
+    interval.
 
     Source: Efron and Tibshirani 1993, chapter 13.
     """
@@ -92,7 +93,7 @@ def paired_difference(
 
 
 def largest(comparison: Comparison, column: int, count: int) -> Sequence[int]:
-    """Return the rows with the largest differences in a column, either way, the largest first."""
+    """Return the rows with the largest absolute differences in a column, the largest first."""
     order = np.argsort(-np.abs(np.nan_to_num(comparison.values[:, column])), kind="stable")
     return [int(row) for row in order[:count]]
 

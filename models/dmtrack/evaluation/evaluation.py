@@ -1,4 +1,4 @@
-"""`evaluate_results`: the scores of trackers on a benchmark, as one value and as files."""
+"""`evaluate_results`: scores of trackers on a benchmark, as one value and as files."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ _log = logging.getLogger(__name__)
 
 REPORT: Final = "report.html"
 _FILES: Final = (REPORT, "scores.json", "sequences.csv", "trackers.csv")
-_DECIMALS: Final = 6  # of figures in files: more would say nothing of any tracker
+_DECIMALS: Final = 6  # of figures in files; more would mean nothing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """Trackers on a data set."""
+    """The scores of trackers on a data set."""
 
-    benchmark: Benchmark  # what was counted
-    data: AnnotatedSet  # the truth
-    source: Path  # where the truth is, as the person named it
-    trackers: Sequence[TrackerScore]  # the best first
+    benchmark: Benchmark
+    data: AnnotatedSet  # the ground truth
+    source: Path  # where it was read from, as given
+    trackers: Sequence[TrackerScore]  # best first
     comparison: Comparison | None = None  # of two of them, if asked for
-    files: tuple[Path, ...] = ()  # what was written, the report first
+    files: tuple[Path, ...] = ()  # the files written, the report first
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -54,13 +54,13 @@ class Evaluation:
         return self.benchmark.metric.columns
 
     def attributes(self) -> dict[str, list[AttributeScore | None]]:
-        """Return the score of every tracker by attribute; None where it has no sequence with it."""
+        """Return the score of every tracker by attribute; None if it has no sequence with it."""
         scores = [{one.attribute: one for one in tracker.attributes} for tracker in self.trackers]
         return {name: [own.get(name) for own in scores] for name in sorted(set().union(*scores))}
 
     @property
     def problems(self) -> tuple[ResultsProblem, ...]:
-        """What is wrong with the results of all trackers."""
+        """The problems with the results of all trackers."""
         return tuple(problem for tracker in self.trackers for problem in tracker.problems)
 
 
@@ -74,23 +74,23 @@ def evaluate_results(
     overwrite: bool = False,
     only: Collection[str] | None = None,
 ) -> Evaluation:
-    """Score results on a benchmark, and write the report where one is wanted.
+    """Score results on a benchmark, and write a report if `output` is given.
 
-    What is wrong with the results, and trackers that cannot be scored at all, are logged as warnings.
+    Problems with the results, and trackers that cannot be scored at all, are logged as warnings.
 
     Args:
-        results: Folders or zips, or one alone, each of one tracker or several.
+        results: One or several folders or zips, each with the results of one tracker or several.
         dataset: Folder or zip of the benchmark, with pictures or without.
-        options: Whose figures, and what is done about results that are not as they should be.
-        compared: Names of two trackers.
+        options: The benchmark, and how faulty results are treated.
+        compared: Names of two trackers to compare.
         output: Gets `report.html`, plots, JSON and CSV.
-        overwrite: Replace a report that is there.
-        only: Names of the sequences that are scored; None means all.
+        overwrite: Replace an existing report.
+        only: Names of the sequences to score; None means all.
 
     Raises:
         DatasetError: The data set holds no ground truth.
-        FormatError: No results can be scored, or something is wrong with them and that is refused.
-        ConfigError: A tracker that is to be compared is not there.
+        FormatError: No results can be scored, or they have problems and `options.strict` is set.
+        ConfigError: A tracker to compare does not exist.
         OutputError: The report exists or cannot be written.
     """
     options = options or ScoringOptions()
@@ -117,14 +117,14 @@ def evaluate_results(
 
 
 class _Opened:
-    """Folders of what the person named; a zip is unpacked once."""
+    """Folders of the given paths; each zip is unpacked once."""
 
     def __init__(self, scratch: Path) -> None:
         self._scratch = scratch
         self._folders: dict[Path, Path] = {}
 
     def folder(self, path: Path) -> Path:
-        """Return the folder, or where the zip was unpacked; `FormatError` where that is damaged."""
+        """Return the folder, or where the zip was unpacked; `FormatError` if it is damaged."""
         if path.suffix.lower() != ".zip" or not path.is_file():
             return path
         same = next((one for one in self._folders if one.samefile(path)), path)
@@ -180,7 +180,7 @@ def _compared(evaluation: Evaluation, a: str, b: str) -> Evaluation:
 
 
 def _write(evaluation: Evaluation, folder: Path, options: ScoringOptions) -> tuple[Path, ...]:
-    """Write the report and what goes with it."""
+    """Write the report, plots and tables."""
     plots = tuple(draw_plots(evaluation))
     worst = worst_sequences(evaluation, options.order)
     texts = {
@@ -198,7 +198,7 @@ def _write(evaluation: Evaluation, folder: Path, options: ScoringOptions) -> tup
 
 
 def sequences_csv(evaluation: Evaluation) -> str:
-    """Return a row a tracker and sequence; a sequence without results has empty figures."""
+    """Return a row for each tracker and sequence; a sequence without results has empty figures."""
     rows: list[list[object]] = []
     for tracker in evaluation.trackers:
         scores = {score.name: score for score in tracker.sequences}
@@ -210,7 +210,7 @@ def sequences_csv(evaluation: Evaluation) -> str:
 
 
 def trackers_csv(evaluation: Evaluation) -> str:
-    """Return a row a tracker, and one a tracker and attribute."""
+    """Return a row for each tracker, and one for each tracker and attribute."""
     rows: list[list[object]] = []
     for tracker in evaluation.trackers:
         rows.append([tracker.name, "", len(tracker.sequences), *map(_cell, tracker.figures)])
@@ -220,7 +220,7 @@ def trackers_csv(evaluation: Evaluation) -> str:
 
 
 def evaluation_json(evaluation: Evaluation) -> str:
-    """Return everything but the boxes as one JSON document; a figure that does not exist is null."""
+    """Return everything but the boxes as one JSON document; undefined figures are null."""
     metric = evaluation.benchmark.metric
     convention = getattr(metric, "convention", None)
     document = {
@@ -273,7 +273,7 @@ def _named(columns: Sequence[str], figures: Sequence[float]) -> dict[str, float]
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return what JSON can hold: arrays as lists, numbers rounded, those that are not finite as null."""
+    """Convert to JSON values: arrays to lists, numbers rounded, and null for those that are not finite."""
     if isinstance(value, dict):
         return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
@@ -284,5 +284,5 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _cell(figure: float) -> str:
-    """Return a figure as it stands in a table; nothing where it does not exist."""
+    """Return a figure as a table's text; empty if it is undefined."""
     return str(round(float(figure), _DECIMALS)) if math.isfinite(figure) else ""

@@ -1,11 +1,11 @@
-"""Precision, recall and F-score of trackers that say how sure they are (DepthTrack, VOT-RGBD 2019-2021).
+"""Precision, recall and F-score of trackers with confidences (DepthTrack, VOT-RGBD 2019-2021).
 
-A frame is reported when its confidence reaches a threshold. Precision is the mean overlap of reported frames,
+A frame is reported if its confidence reaches a threshold. Precision is the mean IoU of reported frames,
 recall that of frames in which the target is visible; the best F-score over the thresholds is quoted.
 
 Source: Lukezic et al., "Performance Evaluation Methodology for Long-Term Single-Object Tracking", IEEE
-Transactions on Cybernetics 2020; Yan et al., "DepthTrack", ICCV 2021. Details the papers leave open are as
-vot-toolkit 0.9.0 gives them: its numbers are kept with our tests.
+Transactions on Cybernetics 2020; Yan et al., "DepthTrack", ICCV 2021. Details that the papers leave open
+follow vot-toolkit 0.9.0, whose numbers are kept with our tests.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from dmtrack.evaluation.tracker_files import Track
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConfidentFrames:
-    """What is scored of a sequence, one row a frame."""
+    """The scored data of a sequence, one row a frame."""
 
     ious: Floats  # `(N,)`, 0 where the target is absent
     confidence: Floats  # `(N,)` finite
@@ -36,7 +36,8 @@ class ConfidentFrames:
 def confidence_thresholds(scores: npt.ArrayLike, count: int = 100) -> Floats:
     """Return falling thresholds that split the scores evenly, from infinity to minus infinity.
 
-    `scores` are those of all frames of all sequences, NaN left out; fewer than `count` give fewer.
+    `scores` are those of all frames of all sequences, NaN is left out. There are `count` thresholds, or one
+    for each score if there are fewer.
 
     Source: Lukezic et al. 2020, section 3.2 (thresholds from the sorted scores).
     """
@@ -50,7 +51,7 @@ def confidence_thresholds(scores: npt.ArrayLike, count: int = 100) -> Floats:
 
 
 def mean_curve(sequences: Sequence[ConfidentFrames], thresholds: Floats) -> tuple[Floats, Floats]:
-    """Return precision and recall at each threshold, mean over the sequences.
+    """Return precision and recall at each threshold, as means over the sequences.
 
     Precision is 1 where nothing is reported.
 
@@ -76,10 +77,9 @@ class LongTerm(Metric[ConfidentFrames]):
     wants_confidence = True
 
     def part(self, annotation: Annotation, tracks: Sequence[Track]) -> ConfidentFrames:
-        """Return overlaps and confidences; without confidences every frame is reported.
+        """Return IoUs and confidences; in results without confidences every frame is reported.
 
-        A confidence that is not known is 0, and so are overlap and confidence of the first frame, which was
-        given.
+        An unknown confidence is 0, and so are IoU and confidence of the first frame, which was given.
 
         Source: vot-toolkit 0.9.0.
         """
@@ -91,7 +91,7 @@ class LongTerm(Metric[ConfidentFrames]):
         given = np.ones(len(track)) if track.confidence is None else track.confidence
         confidence = np.zeros(frames)
         confidence[: len(given[:frames])] = np.nan_to_num(given[:frames], nan=0.0)
-        ious[:1] = confidence[:1] = 0.0  # measured of the toolkit: `tests/unit/vot_toolkit_facts.json`
+        ious[:1] = confidence[:1] = 0.0  # as measured in the toolkit: `tests/unit/vot_toolkit_facts.json`
         return ConfidentFrames(ious, confidence, visible)
 
     def figures(self, parts: Sequence[ConfidentFrames]) -> tuple[float, ...]:

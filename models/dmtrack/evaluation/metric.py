@@ -1,4 +1,4 @@
-"""`Metric`: how one benchmark turns the results on a sequence into a part, and parts into figures."""
+"""`Metric`: turns the results on each sequence into a part, and parts into the figures of a benchmark."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ Corners = Literal["bounding", "rounded"]
 class Curve:
     """A line of a plot."""
 
-    name: str  # of the plot: precision, success and so on; also its file's name
-    x_label: str  # what runs along the horizontal axis
-    y_label: str  # what runs along the vertical axis
+    name: str  # of the plot and its file: precision, success and so on
+    x_label: str
+    y_label: str
     x: Floats  # `(T,)`
     y: Floats  # `(T,)` in [0, 1]
-    figure: float  # the one number that the plot's legend gives
+    figure: float  # the number shown in the legend
 
 
 class Metric(ABC, Generic[Part]):
     """The figures of a benchmark."""
 
     columns: tuple[str, ...]  # names of the figures, each in [0, 1]
-    ranked_by: str  # the column that orders trackers
-    is_additive: bool = True  # each figure of a set is the mean of those of its sequences, by `weight`
-    wants_confidence: bool = False  # results without confidences are worth less
-    step: int = 1  # every how many frames the ground truth has a row
-    # The sequence ends where results do, rather than being missed from there on
+    ranked_by: str  # the column that ranks trackers
+    is_additive: bool = True  # each figure is the mean over the sequences, weighted by `weight`
+    wants_confidence: bool = False  # whether results without confidences are at a disadvantage
+    step: int = 1  # the ground truth has a row every `step` frames
+    # Whether a sequence ends where its results end; else the missing frames are misses
     cuts_short_results: bool = False
 
     @property
     def ranking_column(self) -> int:
-        """Which of the figures orders trackers."""
+        """Index of the figure that ranks trackers."""
         return self.columns.index(self.ranked_by)
 
     @abstractmethod
     def part(self, annotation: Annotation, tracks: Sequence[Track]) -> Part:
-        """Return what is kept of one sequence; `ValueError` where they cannot be compared."""
+        """Return what `figures` needs of a sequence; `ValueError` if results and truth do not compare."""
 
     @abstractmethod
     def figures(self, parts: Sequence[Part]) -> tuple[float, ...]:
@@ -56,19 +56,19 @@ class Metric(ABC, Generic[Part]):
 
     @abstractmethod
     def curves(self, parts: Sequence[Part]) -> tuple[Curve, ...]:
-        """Return the lines of a set of sequences, one a plot."""
+        """Return the curves over a set of sequences, one a plot."""
 
     def remark(self, annotations: Sequence[Annotation]) -> str:
-        """Say what of the truth counts otherwise than a reader of the figures expects; empty: nothing."""
+        """Return a warning if some ground truth counts in an unexpected way; else an empty text."""
         return ""
 
     def weight(self, part: Part) -> float:
-        """Return what a sequence weighs among others, where the figures are additive."""
+        """Return the weight of a sequence in the mean, if the figures are additive."""
         return 1.0
 
 
 def with_given(track: Track, truth: Floats) -> Floats:
-    """Return the rows of a track, those that were given filled from the truth."""
+    """Return the rows of a track, with given boxes that the file omits filled from the truth."""
     given = np.flatnonzero(track.given[: len(truth)])
     if not len(given) or track.rows.shape[1] != truth.shape[1]:
         return track.rows
@@ -78,12 +78,12 @@ def with_given(track: Track, truth: Floats) -> Floats:
 
 
 def track_boxes(track: Track, truth: Floats) -> Floats:
-    """Return `(N, 4)` boxes of a track, those that were given filled from the truth."""
+    """Return `(N, 4)` boxes of a track, with given boxes that the file omits filled from the truth."""
     return boxes_of(with_given(track, truth), "bounding")
 
 
 def padded(rows: Floats, frames: int) -> Floats:
-    """Return `(frames, 4)`: the rows, cut or followed by NaN."""
+    """Return `(frames, 4)`: the rows, cut or padded with NaN."""
     whole = np.full((frames, 4), np.nan)
     whole[: min(frames, len(rows))] = rows[:frames]
     return whole

@@ -1,13 +1,12 @@
 """Accuracy, robustness and expected average overlap of runs that start at many anchors (VOT).
 
-A run starts at an anchor frame and goes forwards to the end or backwards to the beginning, whichever is
-longer; nothing is restarted. It fails where the overlap stays at the threshold or below for `grace` frames
-in a row in which the target is there.
+A run starts at an anchor frame and goes forward to the end or backward to the beginning, whichever is longer,
+without restarts. It fails once the overlap stays at or below the threshold for `grace` frames in a row in
+which the target is visible.
 
 Source: Kristan et al., "The Eighth Visual Object Tracking VOT2020 Challenge Results", ECCV workshops 2020,
-section 2.1; VOT-RGBD2022 (interval 115 to 755). Details the paper leaves open (first frame, rounding,
-weights, what follows the end of a run) are as vot-toolkit 0.9.0 gives them: its numbers are kept with our
-tests.
+section 2.1; VOT-RGBD2022 (interval 115 to 755). Details that the paper leaves open (first frame, rounding,
+weights, frames after the end of a run) follow vot-toolkit 0.9.0, whose numbers are kept with our tests.
 """
 
 from __future__ import annotations
@@ -29,23 +28,23 @@ class MultiStartConvention:
     """The choices of a multi-start benchmark; the defaults are those of VOT-RGBD2022."""
 
     threshold: float = 0.1  # an overlap of this or less is a miss
-    grace: int = 10  # so many misses in a row are a failure, which counts from the first of them
+    grace: int = 10  # this many misses in a row are a failure, which counts from the first of them
     low: int = 115  # first length of the interval of EAO, in frames
     high: int = 755  # last length of that interval
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnchorRun:
-    """One run, rows in the order in which the frames were shown."""
+    """One run, with rows in the order of tracking."""
 
-    ious: Floats  # `(N,)`; 0 in the first frame, which was given, and where there is nothing to overlap
+    ious: Floats  # `(N,)`; 0 in the first frame, which was given, and where the target is absent
     tracked: int  # frames before the failure; N without one
     failed: bool  # whether it failed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnchoredSequence:
-    """All runs of a sequence, and the number of its frames (its weight in robustness)."""
+    """All runs of a sequence, and its number of frames (its weight in robustness)."""
 
     runs: tuple[AnchorRun, ...]
     frames: int
@@ -59,9 +58,9 @@ def anchor_run(
 ) -> AnchorRun:
     """Compare a run with the truth; `ValueError`: the shapes differ.
 
-    `pred` are `(N, 4)` boxes from the anchor on, in the order shown, of which the first is not looked at;
-    `truth` is `(N, 4)` in the same order, NaN where the target is absent. `size` is width and height of the
-    pictures in px; None compares without bounds.
+    `pred` are `(N, 4)` boxes from the anchor on, in the order of tracking; the first is ignored. `truth` is
+    `(N, 4)` in the same order, NaN where the target is absent. `size` is width and height of the pictures in
+    px, to which both are clipped; None does not clip.
 
     Source: VOT2020 results paper, section 2.1.
     """
@@ -81,9 +80,9 @@ def anchor_run(
 
 
 def bounded_ious(pred: npt.ArrayLike, truth: npt.ArrayLike, size: tuple[int, int] | None) -> Floats:
-    """Return `(N,)` overlaps, NaN where there is no truth.
+    """Return `(N,)` IoUs, NaN where there is no truth.
 
-    Left, top, width and height are rounded to whole pixels first; only what lies in the picture is compared.
+    Left, top, width and height are first rounded to whole pixels, and boxes clipped to the picture.
 
     Source: vot-toolkit 0.9.0 (measured: `tests/unit/vot_toolkit_facts.json`).
     """
@@ -98,10 +97,10 @@ def bounded_ious(pred: npt.ArrayLike, truth: npt.ArrayLike, size: tuple[int, int
 
 
 def eao_curve(sequences: Sequence[AnchoredSequence], high: int) -> Floats:
-    """Return the expected average overlap of runs of 1, 2, .. `high` frames, `(high,)`; 0: none is so long.
+    """Return the expected average overlap of runs of 1, 2, .. `high` frames, `(high,)`; 0 if none is so long.
 
-    A run that failed counts in all lengths, with overlap 0 from the failure on; one that did not counts up to
-    its own length. The first frame, which was given, is no part of the averages.
+    A failed run counts in all lengths, with overlap 0 from the failure on; any other counts up to its own
+    length. The first frame, which was given, is left out of the averages.
 
     Source: Kristan et al., "The Visual Object Tracking VOT2015 Challenge Results", section 3.2; VOT2020
     results paper, section 2.1.
@@ -120,7 +119,7 @@ def _running_means(run: AnchorRun, high: int) -> Floats:
     ious[run.tracked :] = 0.0
     means: Floats = np.cumsum(ious[1:]) / np.arange(1, len(ious))
     if run.failed and len(ious) < high:
-        # The toolkit's divisor is one less from the end of the run on.
+        # From the end of the run on the toolkit's divisor is one less.
         rest = np.arange(len(ious), high)
         means = np.concatenate((means, ious.sum() / np.maximum(rest - 1, 1)))
     return means[: high - 1]
@@ -143,9 +142,9 @@ class MultiStart(Metric[AnchoredSequence]):
     convention = MultiStartConvention()
 
     def part(self, annotation: Annotation, tracks: Sequence[Track]) -> AnchoredSequence:
-        """Compare the run of every anchor; one without frames failed at once."""
+        """Compare the run of every anchor; a missing run counts as failed in its first frame."""
         size = annotation.picture_size()
-        truth = annotation.truth  # in the order in which the run of an anchor shows the frames
+        truth = annotation.truth  # below, `shown` has its rows in the order of each run
         shown = [truth[at:] if at >= 0 else truth[~at::-1] for at in anchors_of(annotation)]
         runs = tuple(self._run(frames, track, size) for frames, track in zip(shown, tracks, strict=True))
         return AnchoredSequence(runs, len(annotation))
@@ -159,8 +158,8 @@ class MultiStart(Metric[AnchoredSequence]):
     def figures(self, parts: Sequence[AnchoredSequence]) -> tuple[float, ...]:
         """Return EAO, accuracy and robustness.
 
-        EAO is the mean of its curve over the interval. Accuracy is the mean overlap before failures, all runs
-        together; robustness the share of frames before failures, where sequences weigh by their length.
+        EAO is the mean of its curve over the interval. Accuracy is the mean overlap before failures over all
+        runs; robustness the share of frames before failures, with sequences weighted by their length.
 
         Source: VOT2020 results paper, section 2.1.
         """
@@ -184,7 +183,7 @@ class MultiStart(Metric[AnchoredSequence]):
 
 
 def anchors_of(annotation: Annotation) -> tuple[int, ...]:
-    """Return the anchors: `f` where a run starts at frame `f` forwards, its bit inverse `~f` backwards."""
+    """Return the anchors: `f` for a forward run from frame `f`, its bit inverse `~f` for a backward one."""
     if annotation.anchors is None:
         return (0,)
     frames = np.flatnonzero(annotation.anchors)

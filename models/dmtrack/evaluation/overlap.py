@@ -2,7 +2,7 @@
 
 Conventions: boxes are `x, y, w, h` in pixels; areas are continuous (no "+1"); a frame without a true box
 (NaN, or a size that is not positive) is NaN in the result and left out of every mean; a frame with a true box
-and no usable prediction counts as 0.
+but no usable prediction counts as 0.
 
 Source: inputs-and-metrics 5.
 """
@@ -36,10 +36,10 @@ def iou_per_frame(pred: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
 
 
 def raw_iou(pred: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
-    """Return intersection over union, `(N,)`, of rows, `(N, 4)`, as they are, whether or not they are boxes.
+    """Return `(N,)` intersection over union of `(N, 4)` rows, without checking that they are boxes.
 
-    NaN where a row has NaN, or where both rows are empty. Negative sizes give what the formula gives:
-    benchmarks that score such rows say what they then count as.
+    NaN where a row has NaN, or where both rows are empty. Negative sizes are put into the formula as they
+    are; benchmarks that score such rows define how they count.
     """
     predicted, true = _rows_of_both(pred, truth)
     (x, y, w, h), (u, v, s, t) = predicted.T, true.T
@@ -52,14 +52,14 @@ def raw_iou(pred: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
 
 
 def is_box(boxes: Floats) -> npt.NDArray[np.bool_]:
-    """Return `(N,)` bool: which rows of `(N, 4)` are finite boxes with a positive size."""
+    """Return `(N,)` bool: whether each row of `(N, 4)` is a finite box with a positive size."""
     whole: npt.NDArray[np.bool_] = np.all(np.isfinite(boxes), axis=1)
     filled: npt.NDArray[np.bool_] = np.all(boxes[:, 2:] > 0, axis=1)
     return whole & filled
 
 
 def mean_iou(ious: npt.ArrayLike) -> float:
-    """Return the mean of `iou_per_frame` over frames with a true box; `ValueError` where there is none."""
+    """Return the mean of `iou_per_frame` over frames with a true box; `ValueError` if there is none."""
     values = np.asarray(ious, np.float64)
     scored = values[~np.isnan(values)]
     if scored.size == 0:
@@ -77,7 +77,7 @@ def centre_error(pred: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
 
 
 def normalised_error(pred: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
-    """Return the distance of the centres, in x over the true width and in y over the true height.
+    """Return the distance of the centres, with x divided by the true width and y by the true height.
 
     Both are `(N, 4)`; a true size of zero gives infinity or NaN.
 
@@ -90,9 +90,9 @@ def normalised_error(pred: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
 
 
 def count_within(errors: Floats, thresholds: Floats, *, strict: bool = False) -> Counts:
-    """Count the frames, `(T,)`, whose error is at most each threshold.
+    """Return the number of frames whose error is at most each threshold, `(T,)`.
 
-    `errors` are `(N,)`, NaN within none; `thresholds` are `(T,)`; `strict`: below, not at most.
+    `errors` are `(N,)`, NaN is within none; `thresholds` are `(T,)`; `strict`: below, not at most.
 
     Source: Wu et al., CVPR 2013 (precision plot).
     """
@@ -101,9 +101,9 @@ def count_within(errors: Floats, thresholds: Floats, *, strict: bool = False) ->
 
 
 def count_above(ious: Floats, thresholds: Floats) -> Counts:
-    """Count the frames, `(T,)`, whose IoU is above each threshold.
+    """Return the number of frames whose IoU is above each threshold, `(T,)`.
 
-    `ious` are `(N,)`, NaN above none; `thresholds` are `(T,)`.
+    `ious` are `(N,)`, NaN is above none; `thresholds` are `(T,)`.
 
     Source: Wu et al., CVPR 2013 (success plot).
     """

@@ -20,10 +20,10 @@ _SUCCESS_POINTS: Final = 101
 
 
 def scored_ious(pred: npt.ArrayLike, truth: npt.ArrayLike, present: npt.ArrayLike | None = None) -> Floats:
-    """Return the overlaps, `(K,)`, of the frames whose true box is known; rows that lack are misses.
+    """Return the `(K,)` IoUs of the frames with a true box; missing rows are misses.
 
-    `pred` is `(N, 4)`, its first row is taken as given and counts as 1; `truth` is `(T, 4)`, NaN or without
-    area where there is no target; `present` is `(T,)` bool, False where the target is flagged absent.
+    `pred` is `(N, 4)`, its first row counts as given, with IoU 1; `truth` is `(T, 4)`, NaN or without area
+    where there is no target; `present` is `(T,)` bool, False where the target is flagged absent.
 
     Source: Huang et al. 2021, section 4.1.
     """
@@ -44,7 +44,7 @@ class OverlapRate(Metric[Floats]):
     is_additive = False
 
     def part(self, annotation: Annotation, tracks: Sequence[Track]) -> Floats:
-        """Return the overlaps of scored frames."""
+        """Return the IoUs of the scored frames."""
         rows = track_boxes(tracks[0], annotation.truth)
         present = annotation.present
         if present is not None and len(present) != len(annotation):
@@ -59,8 +59,8 @@ class OverlapRate(Metric[Floats]):
     def figures(self, parts: Sequence[Floats]) -> tuple[float, ...]:
         """Return mean IoU, AO, SR50 and SR75.
 
-        The mean IoU is that of the sequences and counts the first frame, which was given, as 1. The others
-        leave it out and weigh all frames the same.
+        Mean IoU is the mean over sequences and counts the given first frame as 1. The others leave it out and
+        weigh all frames the same.
 
         Source: Huang et al. 2021, section 4.1; the mean IoU is that of `dmtrack evaluate --run`.
         """
@@ -71,7 +71,7 @@ class OverlapRate(Metric[Floats]):
         return (mean_iou, float(later.mean()), float((later > 0.5).mean()), float((later > 0.75).mean()))
 
     def curves(self, parts: Sequence[Floats]) -> tuple[Curve, ...]:
-        """Return the success curve of all later frames."""
+        """Return the success curve over all frames but the given ones."""
         ious = np.concatenate([part[1:] for part in parts])
         x = np.linspace(0, 1, _SUCCESS_POINTS)
         y = np.array([(ious > threshold).mean() if len(ious) else np.nan for threshold in x])

@@ -1,7 +1,7 @@
-"""Precision, normalised precision and success, and how each benchmark counts them.
+"""Precision, normalised precision and success, with each benchmark's way of counting.
 
-The benchmarks share their curves (distance of centres, overlap) and differ in everything around them. A
-`Convention` names every choice that changes a number; the constants are what the benchmarks' own scripts do.
+The benchmarks share the curves (centre distance, overlap) and differ in everything around them. A
+`Convention` names every choice that changes a number; the constants follow the benchmarks' own scripts.
 """
 
 from __future__ import annotations
@@ -34,36 +34,36 @@ _LABELS: Final = {
     "normalised_precision": ("normalised centre error", "precision"),
     "success": ("overlap", "success"),
 }
-"""What runs along the axes of each curve."""
+"""Labels of the two axes of each curve."""
 
 
 @dataclass(frozen=True, slots=True)
 class Convention:
-    """Everything that a benchmark decides between boxes and its numbers."""
+    """Everything that a benchmark decides between the boxes and its numbers."""
 
-    # Which ground truth counts of two: the main stream's, or the better of both in each frame
+    # With two ground truths: use the main stream's, or the better match in each frame
     truths: Literal["main", "better"] = "main"
-    pooled: bool = False  # all frames of all sequences weigh the same, rather than all sequences
-    given_first: bool = True  # row 1 of the results is overwritten with the ground truth
-    # A row of ground truth that is no box (any value not positive). `penalised`: error and overlap are -1, a
-    # hit in precision and a miss in success. `scored`: the formulas are applied to the row as it is.
+    pooled: bool = False  # weigh all frames the same, instead of all sequences
+    given_first: bool = True  # replace row 1 of the results by the ground truth
+    # Rows of ground truth with a value that is not positive. `penalised`: error and overlap are -1, a hit in
+    # precision and a miss in success. `scored`: the formulas are applied to the row as it is.
     invalid_truth: Literal["penalised", "scored"] = "penalised"
-    # A row of results that is no box: the row before stands for it, or it is a miss
+    # Invalid rows of results: replaced by the row before, or misses
     invalid_result: Literal["repeated", "missed"] = "repeated"
-    # Results with fewer rows than the truth: frames that lack are misses, or the sequence ends there
+    # Results with fewer rows than the truth: missing frames are misses, or the sequence ends there
     short_result: Literal["missed", "cut"] = "missed"
-    # Rows of eight numbers are their bounding box, or points 1, 2, 3 rounded to whole pixels
+    # Rows of eight numbers: their bounding box, or points 1, 2, 3 rounded to whole pixels
     corners: Corners = "bounding"
     # Frames flagged absent count neither as hit nor as miss, but stay in the divisor
     remove_absent: bool = False
-    step: int = 1  # every how many frames the ground truth has a row
+    step: int = 1  # the ground truth has a row every `step` frames
     precision_px: float = 20.0  # the error in pixels at which precision is quoted
-    strict_precision: bool = False  # an error must be below, not at most, the threshold
+    strict_precision: bool = False  # an error must be below the threshold, not at most
     precision_end_px: float = 50.0  # the last of 51 thresholds of precision, from 0 on
     normalised: bool = False  # quote normalised precision (at 0.2) too
-    # How many thresholds of overlap (which must be above them), from 0 evenly up to 1
+    # Number of overlap thresholds (to be exceeded), evenly from 0 to 1
     success_thresholds: int = 21
-    # The one number of a success curve: the mean of its points, or the area under straight lines
+    # The figure of a success curve: the mean of its points, or the area by trapezoids
     area: Literal["mean", "trapezoid"] = "mean"
 
     @property
@@ -97,7 +97,7 @@ Source: Li et al., "RGB-T Object Tracking: Benchmark and Baseline", PR 2019; inp
 """
 
 RGBT210: Final = RGBT234
-"""RGBT210: as RGBT234; where it has one ground truth only, that one counts twice.
+"""RGBT210: as RGBT234; a single ground truth counts for both.
 
 Source: Li et al., "Weighted Sparse Representation Regularized Graph Learning for RGB-T Object Tracking",
 ACM MM 2017.
@@ -139,17 +139,17 @@ Source: Wang et al., "VisEvent", IEEE Transactions on Cybernetics 2023, and its 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameScores:
-    """One row a scored frame; -1 and NaN as the convention wants them."""
+    """One row for each scored frame; -1 and NaN as the convention demands."""
 
     errors_px: Floats  # `(N,)` distance of the centres
     normalised: Floats  # `(N,)` the same over the size of the true box
     ious: Floats  # `(N,)`
-    frames: int  # what the counts are divided by; not less than N
+    frames: int  # the divisor of the counts; at least N
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SequenceCounts:
-    """How many frames of a sequence are within each threshold, by curve; `frames` is the divisor."""
+    """Number of frames of a sequence within each threshold, by curve; `frames` is the divisor."""
 
     counts: Mapping[str, Counts]
     frames: int
@@ -163,9 +163,9 @@ def frame_scores(
 ) -> FrameScores:
     """Compare the rows of a result file with the ground truth of a sequence.
 
-    `rows` are `(N, 4)` or `(N, 8)` numbers as the file has them; `truths` one or two ground truths `(T, 4)`,
-    rows as the data set has them (lengths may differ); `present` is `(T,)`, False where the target is flagged
-    absent, None: always present. `ValueError`: other shapes, or there are fewer flags than frames.
+    `rows` are `(N, 4)` or `(N, 8)` numbers as in the file; `truths` are one or two ground truths `(T, 4)` as
+    in the data set (lengths may differ); `present` is `(T,)`, False where the target is flagged absent, None:
+    always present. `ValueError`: other shapes, or fewer flags than frames.
 
     Source: the scripts named at the constants above.
     """
@@ -205,10 +205,9 @@ def sequence_counts(scores: FrameScores, convention: Convention) -> SequenceCoun
 
 
 def curve(counts: Sequence[Counts], frames: Sequence[int], *, pooled: bool) -> Floats:
-    """Return the share of frames within each threshold: mean over sequences, or over all frames.
+    """Return the share of frames within each threshold: mean over sequences, or over all frames if `pooled`.
 
-    `counts` are one `(T,)` a sequence, `frames` the divisor of each; pooled, frames weigh the same, not
-    sequences.
+    `counts` are one `(T,)` for each sequence, `frames` their divisors.
 
     Source: GTOT toolkit (pooled), LasHeR and RGBT234 toolkits (mean over sequences).
     """
@@ -221,12 +220,12 @@ def curve(counts: Sequence[Counts], frames: Sequence[int], *, pooled: bool) -> F
 
 
 def _sampled(boxes: Floats, frames: int, step: int) -> Floats:
-    """Take every `step`-th row, unless there is a row for each annotated frame already."""
+    """Take every `step`-th row, unless there is already one row for each annotated frame."""
     return boxes if step == 1 or len(boxes) <= frames else boxes[::step]
 
 
 def _repaired(boxes: Floats, truth: Floats, convention: Convention) -> Floats:
-    """Return `(T, 4)`: the first row given, invalid rows replaced, missing ones NaN."""
+    """Return `(T, 4)`: first row given and invalid rows repeated, if so agreed; missing rows NaN."""
     whole = padded(boxes, len(truth))
     if convention.given_first and len(whole):
         whole[0] = truth[0]
@@ -240,7 +239,7 @@ def _repaired(boxes: Floats, truth: Floats, convention: Convention) -> Floats:
 
 
 def _compared(boxes: Floats, truths: Sequence[Floats]) -> tuple[Floats, Floats, Floats]:
-    """Return error, normalised error and IoU: in each frame the best over the ground truths."""
+    """Return error, normalised error and IoU, each frame's best over the ground truths."""
     errors = np.stack([centre_error(boxes, truth) for truth in truths])
     normalised = np.stack([normalised_error(boxes, truth) for truth in truths])
     ious = np.stack([raw_iou(boxes, truth) for truth in truths])
@@ -250,7 +249,7 @@ def _compared(boxes: Floats, truths: Sequence[Floats]) -> tuple[Floats, Floats, 
 class PrecisionSuccess(Metric[SequenceCounts]):
     """Precision and success under a convention: LasHeR, RGBT234, RGBT210, GTOT, VTUAV, VisEvent.
 
-    `columns` are names of precision, normalised precision (where quoted) and success.
+    `columns` are the names of precision, normalised precision (if quoted) and success.
     """
 
     def __init__(self, convention: Convention, columns: tuple[str, ...]) -> None:
@@ -262,15 +261,15 @@ class PrecisionSuccess(Metric[SequenceCounts]):
 
     def part(self, annotation: Annotation, tracks: Sequence[Track]) -> SequenceCounts:
         """Count the frames within the thresholds."""
-        truths, present, rows = _begun(annotation, with_given(tracks[0], annotation.truth))
+        truths, present, rows = _from_first_appearance(annotation, with_given(tracks[0], annotation.truth))
         return sequence_counts(frame_scores(rows, truths, self.convention, present), self.convention)
 
     def figures(self, parts: Sequence[SequenceCounts]) -> tuple[float, ...]:
-        """Return precision, normalised precision where quoted, and success."""
+        """Return precision, normalised precision if quoted, and success."""
         return tuple(line.figure for line in self.curves(parts))
 
     def curves(self, parts: Sequence[SequenceCounts]) -> tuple[Curve, ...]:
-        """Return the precision, the normalised precision where quoted, and the success curve."""
+        """Return the precision curve, the normalised precision curve if quoted, and the success curve."""
         frames, pooled = [part.frames for part in parts], self.convention.pooled
         lines = []
         for name, x in self.convention.thresholds.items():
@@ -279,7 +278,7 @@ class PrecisionSuccess(Metric[SequenceCounts]):
         return tuple(lines)
 
     def _figure(self, name: str, x: Floats, y: Floats) -> float:
-        """Return the one number of a curve.
+        """Return the figure of a curve.
 
         Source: LasHeR and RGBT234 toolkits (mean of 21 points); GTOT toolkit (trapezoids).
         """
@@ -291,12 +290,12 @@ class PrecisionSuccess(Metric[SequenceCounts]):
         return float((y[1:] + y[:-1]).sum() / 2 / (len(y) - 1))
 
     def remark(self, annotations: Sequence[Annotation]) -> str:
-        """Say how frames whose truth is no box count, where errors and overlaps of -1 stand for them."""
+        """Return a warning about frames with invalid truth, if the convention gives them -1."""
         if self.convention.invalid_truth != "penalised":
             return ""
         lacking = 0
         for annotation in annotations:
-            (truth, *_), present, _ = _begun(annotation, annotation.truth)
+            (truth, *_), present, _ = _from_first_appearance(annotation, annotation.truth)
             none = ~np.all(truth > 0, axis=1)
             if self.convention.remove_absent and present is not None and len(present) == len(none):
                 none &= present
@@ -310,14 +309,14 @@ class PrecisionSuccess(Metric[SequenceCounts]):
         )
 
     def weight(self, part: SequenceCounts) -> float:
-        """Return the number of frames where all frames are pooled."""
+        """Return the number of frames if frames are pooled, else 1."""
         return float(part.frames) if self.convention.pooled else 1.0
 
 
-def _begun(
+def _from_first_appearance(
     annotation: Annotation, rows: Floats
 ) -> tuple[tuple[Floats, ...], npt.NDArray[np.bool_] | None, Floats]:
-    """Drop the frames before the target first appears (VisEvent), from the truth and what is as long as it.
+    """Drop the frames before the target first appears (VisEvent) from truths, flags and, if as long, rows.
 
     Source: inputs-and-metrics 5 (sequences that begin with an absent target are trimmed).
     """

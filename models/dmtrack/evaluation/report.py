@@ -1,7 +1,7 @@
-"""One HTML file that says it all: ranking, curves, attributes, every sequence, the worst with pictures.
+"""The report, a single HTML file: ranking, curves, attributes, every sequence, the worst with pictures.
 
-Nothing is loaded from elsewhere, so that the file can be mailed and opened years later. `report.html` is its
-template.
+It loads nothing from elsewhere, so that it can be mailed and opened years later. Its template is
+`report.html`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _DARK: Final = (16, 16, 16)
 
 
 class Plot(NamedTuple):
-    """One plot as the files it becomes."""
+    """One plot as PNG and SVG."""
 
     name: str
     png: bytes
@@ -61,16 +61,16 @@ class Plot(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WorstSequence:
-    """A sequence in which the best tracker does badly."""
+    """One of the sequences on which the best tracker does worst."""
 
     name: str  # of the sequence
     figure: float  # of the best tracker
-    # Its start, its worst frame and its end, with the boxes of truth and trackers: JPEG by caption
+    # Its start, worst frame and end, with the boxes of truth and trackers: JPEG by caption
     shots: Mapping[str, bytes]
 
 
 def report_html(evaluation: Evaluation, plots: Sequence[Plot], worst: Sequence[WorstSequence]) -> str:
-    """Return the report."""
+    """Return the HTML of the report."""
     import jinja2  # only a report needs it
 
     environment = jinja2.Environment(
@@ -102,13 +102,13 @@ def report_html(evaluation: Evaluation, plots: Sequence[Plot], worst: Sequence[W
 
 
 def _inline(plot: Plot, number: int) -> str:
-    """Return a drawing whose ids differ from those of its neighbours."""
+    """Return the SVG of a plot, with ids that differ from those of other plots in the page."""
     svg = plot.svg[plot.svg.index("<svg") :]
     return re.sub(r'(id="|url\(#|xlink:href="#|href="#)', rf"\g<1>p{number}-", svg)
 
 
 def draw_plots(evaluation: Evaluation) -> Iterator[Plot]:
-    """Draw a plot for every curve of the benchmark, with a line a tracker, the best first."""
+    """Draw a plot for every curve of the benchmark, with one line for each tracker, best first."""
     names = [curve.name for curve in evaluation.trackers[0].curves]
     for number, name in enumerate(names):
         figure = _figure(evaluation, number)
@@ -137,14 +137,14 @@ def _figure(evaluation: Evaluation, number: int) -> Figure:
         fontsize=8, loc="lower right" if "error" in first.x_label else "lower left", framealpha=0.9
     )
     for text in legend.get_texts():
-        text.set_parse_math(False)  # a name is a name, whatever is in it
+        text.set_parse_math(False)  # a `$` in a name is no formula
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     return figure
 
 
 def _legible(name: str) -> str:
-    """Return a name as a legend can show it."""
+    """Return a name in a form that a legend can show."""
     shown = printable(name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…")
     return f" {shown}" if shown.startswith("_") else shown
 
@@ -160,7 +160,7 @@ def _saved(figure: Figure, kind: str) -> bytes:
 
 
 def worst_sequences(evaluation: Evaluation, order: BoxFormat) -> tuple[WorstSequence, ...]:
-    """Return the sequences in which the first tracker does worst, of those whose pictures are there."""
+    """Return the sequences on which the first tracker does worst, of those with pictures."""
     if isinstance(evaluation.benchmark.metric, MultiStart):
         return ()
     best = evaluation.trackers[0]
@@ -187,7 +187,7 @@ def _shots(annotation: Annotation, trackers: Sequence[TrackerScore], order: BoxF
     shots: dict[str, bytes] = {}
     for frame in _chosen(ious, is_box(truth)):
         if frame * step < len(pictures):
-            drawn = _drawn(pictures[frame * step], truth[frame], [one[frame] for one in boxes])
+            drawn = _drawn_jpeg(pictures[frame * step], truth[frame], [one[frame] for one in boxes])
             if drawn is not None:
                 overlap = "" if np.isnan(ious[frame]) else f", overlap {ious[frame]:.2f}"
                 shots[f"frame {frame * step}{overlap}"] = drawn
@@ -195,7 +195,7 @@ def _shots(annotation: Annotation, trackers: Sequence[TrackerScore], order: BoxF
 
 
 def _chosen(ious: Floats, known: npt.NDArray[np.bool_]) -> list[int]:
-    """Return the first frame with a true box, the one with the least overlap, and the last."""
+    """Return the first frame with a true box, the one with the lowest IoU, and the last."""
     frames = np.flatnonzero(known)
     if not len(frames):
         return []
@@ -222,7 +222,7 @@ def _boxes(tracker: TrackerScore, annotation: Annotation, order: BoxFormat) -> F
     return padded(np.vstack((nothing[:begin], rows)), frames)
 
 
-def _drawn(path: Path, truth: Floats, boxes: Sequence[Floats]) -> bytes | None:
+def _drawn_jpeg(path: Path, truth: Floats, boxes: Sequence[Floats]) -> bytes | None:
     pixels = opencv_picture(path, cv2.IMREAD_COLOR)
     if pixels is None:
         return None

@@ -1,4 +1,4 @@
-"""Scores the files of trackers on a data set: figures, curves, and what was wrong with the files."""
+"""Scores the result files of trackers on a data set: figures, curves, and problems with the files."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from dmtrack.geometry.box import BoxFormat
 from dmtrack.options import Option
 
 _SHOWN_NAMES: Final = 4
-_FITS, _FITS_AS_CENTRE = 0.5, 0.95  # a poor tracker may be half a box off; the boxes themselves are not
-_LOOKED_AT: Final = 5
+_FITS, _FITS_AS_CENTRE = 0.5, 0.95  # IoU with the truth: a poor tracker's boxes may be half a box off
+_FIRST_ROWS: Final = 5
 SHARES: Final = "shares"
 SCALED: Final = "scaled"
 _MEANING: Final = {
@@ -35,7 +35,7 @@ _MEANING: Final = {
 
 
 class Missing(StrEnum):
-    """What a sequence without results counts as: nothing (it is left out), or 0 in all figures."""
+    """How a sequence without results counts: not at all, or as 0 in all figures."""
 
     SKIP = "skip"
     ZERO = "zero"
@@ -43,7 +43,7 @@ class Missing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScoringOptions:
-    """How results are scored, and what is done about those that are not as they should be."""
+    """How results are scored, and how faulty ones are treated."""
 
     PANEL: ClassVar = "Scoring results"
 
@@ -62,10 +62,10 @@ class SequenceScore:
     """One tracker on one sequence."""
 
     name: str  # of the sequence
-    part: Any  # what the metric keeps of it
+    part: Any  # the metric's part
     figures: tuple[float, ...]  # in the order of the metric's columns, in [0, 1]
     frames: int  # annotated frames
-    files: tuple[Path, ...] = ()  # where the results came from
+    files: tuple[Path, ...] = ()  # the result files
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,14 +84,14 @@ class TrackerScore:
     name: str  # of the tracker
     figures: tuple[float, ...]  # in the order of the metric's columns, in [0, 1]
     sequences: tuple[SequenceScore, ...]  # those that were scored
-    attributes: tuple[AttributeScore, ...]  # those of the data set; none where it has none
-    curves: tuple[Curve, ...]  # one a plot
-    missing: int  # how many sequences have no results
-    problems: tuple[ResultsProblem, ...]  # what was wrong
+    attributes: tuple[AttributeScore, ...]  # for each attribute of the data set, if it has any
+    curves: tuple[Curve, ...]  # one for each plot
+    missing: int  # number of sequences without results
+    problems: tuple[ResultsProblem, ...]
 
 
 class ProblemKind(StrEnum):
-    """What can be wrong with the results of a tracker."""
+    """A kind of problem with the results of a tracker."""
 
     MISSING = "missing sequences"
     UNREADABLE = "files that cannot be read"
@@ -107,12 +107,12 @@ class ProblemKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ResultsProblem:
-    """One kind of thing wrong with a tracker's results."""
+    """One kind of problem with a tracker's results."""
 
-    tracker: str  # whose results
+    tracker: str  # name of the tracker
     kind: ProblemKind
     names: tuple[str, ...]  # the sequences or files concerned
-    detail: str = ""  # what exactly, for the first of them
+    detail: str = ""  # details of the first of them
     counted: str = ""  # how it was counted
 
     def __str__(self) -> str:
@@ -129,7 +129,7 @@ class ResultsProblem:
 def score_tracker(
     tracker: TrackerFiles, data: AnnotatedSet, benchmark: Benchmark, options: ScoringOptions | None = None
 ) -> TrackerScore:
-    """Score the files of one tracker; `FormatError` where none is about the data set, or none can be read."""
+    """Score the files of one tracker; `FormatError` if none is about the data set, or none can be read."""
     options = options or ScoringOptions()
     other = benchmark_named_by(frozenset(tracker.unknown))
     is_of_another = other not in (None, benchmark.name) and len(tracker.unknown) > len(tracker.files)
@@ -155,7 +155,7 @@ def score_tracker(
 
 
 def named_apart(trackers: Sequence[TrackerFiles]) -> list[TrackerFiles]:
-    """Return the trackers with names that differ: those of one name get their folder, then a number."""
+    """Return the trackers with distinct names: duplicates get their parent folder, then a number."""
     taken: set[str] = set()
     apart = []
     for tracker in trackers:
@@ -170,7 +170,7 @@ def named_apart(trackers: Sequence[TrackerFiles]) -> list[TrackerFiles]:
 
 
 class _Scoring:
-    """Scores the sequences of one tracker, one by one, and gathers what is wrong."""
+    """Scores the sequences of one tracker one by one, and collects problems."""
 
     def __init__(self, tracker: TrackerFiles, benchmark: Benchmark, options: ScoringOptions) -> None:
         self.tracker = tracker
@@ -181,7 +181,7 @@ class _Scoring:
         self._orders = Counter[str]()
 
     def sequence(self, annotation: Annotation) -> SequenceScore | None:
-        """Score one sequence; None where there is nothing to score."""
+        """Score one sequence; None if there is nothing to score."""
         files = self.tracker.files.get(annotation.name)
         if files is None:
             self._add(ProblemKind.MISSING, annotation.name)
@@ -208,7 +208,7 @@ class _Scoring:
         return [track]
 
     def _runs(self, annotation: Annotation, files: tuple[Path, ...]) -> list[Track]:
-        """Read the run of every anchor; an empty track stands for one that lacks."""
+        """Read the run of every anchor; a missing one becomes an empty track."""
         by_start = {file.stem.rpartition("_")[2]: file for file in files}
         tracks = []
         for anchor in anchors_of(annotation):
@@ -222,7 +222,7 @@ class _Scoring:
         return tracks
 
     def _check(self, annotation: Annotation, track: Track) -> None:
-        """Note lengths, columns and targets that are not as they should be."""
+        """Record problems with length, column order, number of targets and confidences."""
         expected = _expected_lengths(annotation, self.benchmark)
         if len(track) < min(expected):
             self._add(ProblemKind.SHORT, annotation.name, f"{len(track)} rows for {min(expected)} frames")
@@ -298,7 +298,7 @@ def _by_attribute(
 
 
 def _foreign(tracker: TrackerFiles, data: AnnotatedSet, benchmark: Benchmark) -> FormatError:
-    """Say that results are not about this data set, and whose they look like."""
+    """Return an error that results are not about this data set, and which one they look like."""
     other = benchmark_named_by(frozenset(tracker.unknown))
     if other is not None and other is not benchmark.name:
         what = f"these are results of {BENCHMARKS[other].title}, but the data set is {benchmark.title}"
@@ -310,15 +310,15 @@ def _foreign(tracker: TrackerFiles, data: AnnotatedSet, benchmark: Benchmark) ->
 
 
 def order_like(rows: Floats, truth: Floats) -> str | None:
-    """Return in which other order the first rows fit the truth, and not as they are.
+    """Return the order or scale in which the first rows fit the truth, if they do not as they are.
 
-    `rows` are `(N, 4)` of a result file, the first usually the box that was given; `truth` is `(T, 4)` x, y,
-    w, h. Returned is a `BoxFormat`, or `SHARES` of the picture, or `SCALED` as pictures of another size;
-    empty: they fit as they are, or in no order; None: nobody can tell.
+    `rows` are `(N, 4)` of a result file, whose first is usually the given box; `truth` is `(T, 4)` x, y, w,
+    h. Returns a `BoxFormat`, `SHARES` for shares of the picture, or `SCALED` for pictures of another size; an
+    empty text if they fit as they are or in no order; None if it cannot be told.
     """
     if rows.ndim != len("hw") or rows.shape[1] != truth.shape[1]:
         return None
-    frames = min(len(rows), len(truth), _LOOKED_AT)
+    frames = min(len(rows), len(truth), _FIRST_ROWS)
     shown, true = rows[:frames], truth[:frames]
     known = is_box(true) & np.isfinite(shown).all(axis=1)
     if not known.any():

@@ -1,12 +1,12 @@
-"""The results of trackers on the sequences of a data set: finding the files, however people lay them out.
+"""Finding and reading the results of trackers on a data set, in the usual layouts.
 
     TRACKER/NAME.txt                              most benchmarks (also TRACKER_NAME.txt)
     TRACKER/NAME/boxes.csv                        `dmtrack batch`
     TRACKER/baseline/NAME/NAME_001.txt            VOT toolkit; NAME_00000050.txt of a run from frame 50
 
-A folder may hold several trackers. Files that say something else about a sequence (`NAME_time.txt`) and files
-that are no results are passed over. Each file is read as arrays, one row a frame, whatever its format; rows
-keep the numbers of their file, because benchmarks say themselves what a row that is no box counts as.
+A folder may hold several trackers. Other files about a sequence (`NAME_time.txt`), and files that are not
+results, are ignored. Each file is read as arrays, one row a frame, whatever its format; rows keep the numbers
+of the file, because benchmarks differ in how invalid rows count.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ RESULT_SUFFIXES: Final = frozenset({".txt", ".csv", ".json", ".jsonl"})
 _KEPT_SUFFIXES: Final = RESULT_SUFFIXES | {".value", ".tag", ""}
 _RUN: Final = re.compile(r"(?P<name>.+)_(?P<number>\d{3}|\d{8})")
 _TARGET: Final = re.compile(r"(?P<name>.+)_id(?P<id>\d+)(_\d{3})?")
-_BESIDE: Final = re.compile(
+_SIDE_FILE: Final = re.compile(
     r"(?P<name>.+)_(time|times|score|scores|all_scores|conf|confidence|confidences|fps)"
 )
 _EXPERIMENTS: Final = frozenset({"baseline", "longterm", "realtime", "unsupervised", "rgbd-unsupervised"})
-_ABOUT_OTHERS: Final = frozenset({"readme.txt", "list.txt", RECORD, "batch.json", "sequences.txt"})
+_NO_RESULTS: Final = frozenset({"readme.txt", "list.txt", RECORD, "batch.json", "sequences.txt"})
 _SUMMARIES: Final = SUMMARY.format("*")
 
 
@@ -54,10 +54,10 @@ class Track:
     """One target through one sequence."""
 
     rows: Floats  # `(N, 4)` or, for corners of polygons, `(N, 8)`; NaN where there is no box
-    confidence: Floats | None  # `(N,)`, NaN where it is not known; None where no frame has one
-    # `(N,)` bool: the tracker was given the box of this frame, and the file does not repeat it
+    confidence: Floats | None  # `(N,)`, NaN where it is unknown; None if no frame has one
+    # `(N,)` bool: the box of this frame was given to the tracker, and the file does not repeat it
     given: npt.NDArray[np.bool_]
-    targets: int = 1  # how many targets the file holds; the first is this one
+    targets: int = 1  # number of targets in the file, of which this is the first
 
     def __len__(self) -> int:
         """The number of frames."""
@@ -65,9 +65,9 @@ class Track:
 
 
 def read_track(path: Path, order: BoxFormat = BoxFormat.XYWH) -> Track:
-    """Read a file of results in any known format; `FormatError` names what in it is malformed.
+    """Read a file of results in any known format; a `FormatError` names the malformed part.
 
-    `order` is what the numbers of its rows are; the track has `x, y, w, h`.
+    `order` is the meaning of its rows' numbers; the track has `x, y, w, h`.
     """
     track = None
     if path.suffix.lower() == ".txt" and not value_path(path, "confidence").is_file():
@@ -79,7 +79,7 @@ def read_track(path: Path, order: BoxFormat = BoxFormat.XYWH) -> Track:
 
 
 def in_order(rows: Floats, order: BoxFormat) -> Floats:
-    """Return rows of 4 numbers as `x, y, w, h`; rows of 8 are left as they are."""
+    """Convert rows of 4 numbers to `x, y, w, h`; rows of 8 stay as they are."""
     if rows.shape[1] != len("xywh") or order is BoxFormat.XYWH:
         return rows
     if order is BoxFormat.XYXY:
@@ -111,17 +111,17 @@ def _of_recording(recording: RecordingResults) -> Track:
 class TrackerFiles:
     """The files of one tracker."""
 
-    name: str  # what it is called in tables
-    root: Path  # the folder its files are in
-    # Those of each sequence; several where a sequence was run from several frames
+    name: str  # name in tables
+    root: Path  # the folder of its files
+    # The files of each sequence; several if it was run from several frames
     files: Mapping[str, tuple[Path, ...]]
-    unknown: tuple[str, ...] = ()  # names of files that are about no sequence of the data set
+    unknown: tuple[str, ...] = ()  # names of files that are not about a sequence of the data set
 
 
 def unpacked(archive: Path, folder: Path) -> Path:
-    """Unpack the text files of a zip into `folder`, and return the folder of its name there.
+    """Unpack the text files of a zip into a folder of its name in `folder`, and return that.
 
-    `FormatError`: it is no zip, it is damaged, or it is implausibly large.
+    `FormatError`: it is not a zip, damaged, or implausibly large.
     """
     target = folder / archive.stem
     with translated(FormatError, "cannot be unpacked", where=archive), zipfile.ZipFile(archive) as source:
@@ -135,11 +135,11 @@ def unpacked(archive: Path, folder: Path) -> Path:
 
 
 def find_trackers(path: Path, names: frozenset[str], *, besides: Path | None = None) -> list[TrackerFiles]:
-    """Find the trackers below a folder that have at least one sequence, else those without, by their names.
+    """Find the trackers below a folder, by name: those with a known sequence, or all if none has one.
 
     `path` is a tracker's folder or one of several, `names` are the sequences of the data set, `besides` is
-    the folder of the ground truth, which is no tracker. `FormatError`: there is no such folder, or no file of
-    results in it.
+    the folder of the ground truth, which is skipped. `FormatError`: there is no such folder, or it holds no
+    results.
     """
     if not path.is_dir():
         what = "is a file, and no zip" if path.exists() else "no such folder of results"
@@ -159,7 +159,7 @@ def find_trackers(path: Path, names: frozenset[str], *, besides: Path | None = N
 
 
 def _candidates(path: Path, besides: Path | None) -> Iterator[Path]:
-    """Yield files that may be results; hidden folders and that of the truth are not entered."""
+    """Yield files that may be results; hidden folders and that of the truth are skipped."""
     truth = None if besides is None else besides.resolve()
     for folder, folders, files in os.walk(path):
         folders[:] = sorted(
@@ -167,32 +167,32 @@ def _candidates(path: Path, besides: Path | None) -> Iterator[Path]:
         )
         for name in sorted(files):
             file = Path(folder) / name
-            is_about_others = name.startswith(".") or name.lower() in _ABOUT_OTHERS or file.match(_SUMMARIES)
+            is_about_others = name.startswith(".") or name.lower() in _NO_RESULTS or file.match(_SUMMARIES)
             if file.suffix.lower() in RESULT_SUFFIXES and not is_about_others:
                 yield file
 
 
 def _placed(file: Path, folded: Mapping[str, str]) -> tuple[str | None, Path]:
-    """Return the sequence of a file and its tracker's root.
+    """Return the sequence of a file, and its tracker's root.
 
-    The sequence is '' for a file beside results, and None for a stranger.
+    The sequence is '' for a file beside results, and None for a file about no known sequence.
     """
     stem, folder = file.stem, file.parent
     inside = folded.get(folder.name) or folded.get(folder.name.casefold())
     if inside is not None and (file.name in (TABLE, MOT) or stem.casefold().startswith(inside.casefold())):
-        return ("" if _BESIDE.fullmatch(stem) and stem not in folded else inside), folder.parent
+        return ("" if _SIDE_FILE.fullmatch(stem) and stem not in folded else inside), folder.parent
     if stem not in folded:
         stem = stem.casefold()
     if stem in folded:
         return folded[stem], folder
-    beside = _BESIDE.fullmatch(stem)
+    beside = _SIDE_FILE.fullmatch(stem)
     if beside and _named(beside["name"], folded):
         return "", folder
     return _named(stem, folded), folder
 
 
 def _named(stem: str, folded: Mapping[str, str]) -> str | None:
-    """Find the sequence in `NAME`, `NAME_001` or `TRACKER_NAME`."""
+    """Find the sequence named in `NAME`, `NAME_001` or `TRACKER_NAME`."""
     run = _RUN.fullmatch(stem)
     if stem in folded or (run and run["name"] in folded):
         return folded[stem if stem in folded else run["name"]]  # type: ignore[index]
@@ -204,7 +204,7 @@ def _named(stem: str, folded: Mapping[str, str]) -> str | None:
     target = _TARGET.fullmatch(stem)
     if target is None or target["name"] in folded:
         return None
-    return _named(f"{target['name']}_{target['id']}", folded)  # as data sets of ours were called once
+    return _named(f"{target['name']}_{target['id']}", folded)  # an earlier naming of our own data sets
 
 
 def _tracker(path: Path, root: Path, files: Mapping[str | None, list[Path]]) -> TrackerFiles:
@@ -218,7 +218,7 @@ def _tracker(path: Path, root: Path, files: Mapping[str | None, list[Path]]) -> 
 
 
 def _preferred(files: list[Path]) -> tuple[Path, ...]:
-    """Return all runs of a sequence; of one run written twice the fuller file."""
+    """Return the files of all runs of a sequence; of a run in several formats only the fullest."""
     table = [file for file in files if file.name == TABLE]
     if table:
         return (table[0],)
