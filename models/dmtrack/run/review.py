@@ -108,9 +108,9 @@ class Review:
     def opened(cls, request: TrackRequest) -> Iterator[Review]:
         """Open a results folder (in place of the RGB stream), or a recording.
 
-        `InputError`: it cannot be read; `ConfigError`: it is a live stream, an option contradicts the results,
-        or the device does not exist; `CheckpointError`: the weights do not exist; `OutputError`: the results
-        folder cannot be made.
+        `InputError`: it cannot be read; `ConfigError`: it is a live stream, an option contradicts the
+        results, or the device does not exist; `CheckpointError`: the weights do not exist; `OutputError`: the
+        results folder cannot be made.
         """
         from dmtrack.run import pipeline
 
