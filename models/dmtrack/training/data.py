@@ -1,8 +1,8 @@
-"""Samplers, mixes of them, and batches from worker processes, the same after a resume as without a stop.
+"""Samplers, mixes of them, and batches from worker processes, reproducible across resumes.
 
-A run is cut into segments (one checkpoint interval each). Worker w of a segment is seeded by
-(seed, segment, w) alone, so that segment k gives the same samples whether the run came here in one
-go or was resumed from a checkpoint.
+A run is cut into segments of one checkpoint interval each. Worker w of a segment is seeded by
+(seed, segment, w) alone, so segment k has the same samples whether the run got there in one go or was
+resumed from a checkpoint.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from dmtrack.errors import ConfigError, DmtrackError, counted
 from dmtrack.synthetic.sample import TrainingSample
 
-NAMED = 3  # how many faults a summary names
+NAMED = 3  # most faults that a summary names
 
 
 class Sampler(Protocol):
-    """Draws training samples for ever."""
+    """Draws training samples without end."""
 
     def sample(self) -> TrainingSample:
         """Return the next sample."""
@@ -49,10 +49,9 @@ class WeightedSource:
     `ConfigError`: there is no source, a weight is missing, or one is not above 0.
     """
 
-    # The sources. Each gets the seed of the mix: a source that must differ from another of its kind mixes
-    # something of its own into it.
+    # Each gets the seed of the mix; sources that must not draw in step mix something of their own into it.
     factories: tuple[SamplerFactory, ...]
-    weights: tuple[float, ...]  # how often each is drawn, in any unit
+    weights: tuple[float, ...]  # relative frequency of each source
 
     def __post_init__(self) -> None:
         if not self.factories or len(self.factories) != len(self.weights):
@@ -78,12 +77,12 @@ class _WeightedSampler:
 
 
 class SkipTally:
-    """Counts what was skipped in a whole run, and remembers the first of it."""
+    """Counts the samples skipped in a whole run, and keeps the first messages."""
 
     def __init__(self) -> None:
         self.count = 0
         self.first: list[str] = []
-        self._told = 0
+        self._last_reported = 0
 
     def add(self, messages: Iterable[str]) -> None:
         """Count the messages of a batch."""
@@ -93,10 +92,10 @@ class SkipTally:
                 self.first.append(message)
 
     def news(self) -> str | None:
-        """Return a line about everything so far, or None when nothing was skipped since the last call."""
-        if self.count == self._told:
+        """Return a line about all skipped samples so far; None if there are no new ones."""
+        if self.count == self._last_reported:
             return None
-        self._told = self.count
+        self._last_reported = self.count
         what = f"{counted(self.count, 'sample')} could not be made, drawn again"
         return f"{what}; first: {' | '.join(self.first)}"
 
@@ -112,7 +111,7 @@ class Batch(NamedTuple):
     search: Tensor  # `(B, x, x, C)` uint8
     boxes: Tensor  # `(B, 4)` float32 cx, cy, w, h in fractions of the search crop's side
     visible: Tensor  # `(B,)` bool
-    skipped: Sequence[str] = ()  # what could not be made on the way, one message a sample
+    skipped: Sequence[str] = ()  # a message for each sample that could not be made on the way
 
 
 def collate(samples: list[TrainingSample]) -> Batch:
@@ -129,9 +128,9 @@ def collate(samples: list[TrainingSample]) -> Batch:
 
 @dataclass(eq=False)
 class SampleStream(IterableDataset[Batch | DmtrackError]):
-    """The batches of one segment; each worker makes whole batches of its own.
+    """The batches of one segment; each worker makes whole batches.
 
-    An error is yielded as the last item: raised in a worker process, it would arrive as a traceback.
+    An error is yielded as the last item, because a worker process would turn an exception into a traceback.
     """
 
     factory: SamplerFactory
@@ -167,9 +166,9 @@ def open_segment(
     workers: int,
     rank: int = 0,
 ) -> Iterator[Batch]:
-    """Return the batches of one segment, made in `workers` processes (0: in this one), with their errors.
+    """Return the batches of one segment, made in `workers` processes (0: in this one); raises their errors.
 
-    `seed` is that of the run, `rank` that of this process in a parallel one: no two draw the same samples.
+    `seed` is that of the run, `rank` that of this process in a parallel run: no two draw the same samples.
     """
     stream = SampleStream(factory, seed, segment, batches, batch_size, rank * max(workers, 1))
     loader = DataLoader(stream, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)

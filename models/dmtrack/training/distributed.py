@@ -25,7 +25,7 @@ from dmtrack.network.backend import choose_device
 
 _Value = TypeVar("_Value")
 
-#: How long processes wait for each other: the first one validates while the others wait.
+#: How long processes wait for each other, such as for the validation in the first one.
 _PATIENCE = timedelta(hours=2)
 
 
@@ -33,9 +33,9 @@ _PATIENCE = timedelta(hours=2)
 class ProcessGroup:
     """This process among those that train together."""
 
-    rank: int = 0  # its number, from 0; the first one writes
-    size: int = 1  # how many there are
-    local_rank: int = 0  # its number on this machine: which GPU it has
+    rank: int = 0  # number of this process, from 0; the first one writes
+    size: int = 1  # number of processes
+    local_rank: int = 0  # number of this process on its machine, and of its GPU
 
     @property
     def is_first(self) -> bool:
@@ -43,21 +43,21 @@ class ProcessGroup:
         return self.rank == 0
 
     def share(self, batch_size: int) -> int:
-        """Return how many samples of a batch this process makes; `ConfigError` where it is no equal share."""
+        """Return the samples of a batch that this process makes; `ConfigError` if shares are not equal."""
         if batch_size % self.size:
             raise ConfigError(f"batch_size={batch_size} cannot be divided among {self.size} processes")
         return batch_size // self.size
 
     def device(self, name: str) -> torch.device:
-        """Return the device that `name` means for this process: `cuda` is the GPU of its number."""
+        """Return the device `name` for this process; `cuda` is the GPU of its local rank."""
         if name == "cuda" and self.size > 1:
             return torch.device("cuda", self.local_rank)
         return torch.device(name)
 
     def parallel(self, model: nn.Module) -> nn.Module:
-        """Return what to call instead of `model` so that gradients are averaged over all processes.
+        """Return a module to call instead of `model`, which averages gradients over all processes.
 
-        The parameters of the first process become those of all.
+        All processes get the parameters of the first one.
         """
         if self.size == 1:
             return model
@@ -68,14 +68,14 @@ class ProcessGroup:
         """Return the mean of `values` over all processes; they must all call it."""
         if self.size == 1:
             return values
-        # NCCL moves nothing but what is on its GPU.
+        # NCCL only transfers tensors on the process's GPU.
         device = self.device("cuda") if dist.get_backend() == "nccl" else torch.device("cpu")
         total = values.to(device)
         dist.all_reduce(total)
         return total.to(values.device) / self.size
 
     def gather(self, value: _Value) -> list[_Value]:
-        """Return what each process gave, by rank; they must all call it."""
+        """Return the values of all processes, by rank; they must all call it."""
         if self.size == 1:
             return [value]
         values: list[_Value | None] = [None] * self.size
@@ -90,8 +90,8 @@ ALONE = ProcessGroup()  # a run in one process
 def joined_group(device: str) -> Iterator[ProcessGroup]:
     """Join the processes that `torchrun` started, and leave them at the end.
 
-    `cuda`, where the network will be, talks over NCCL, all else over Gloo. `ConfigError`: the environment is
-    not one that `torchrun` makes, there is no GPU for each process, or the processes do not meet.
+    They communicate by NCCL if the network is on `cuda`, else by Gloo. `ConfigError`: the environment is not
+    `torchrun`'s, there is no GPU for each process, or the processes cannot connect.
     """
     size = _number("WORLD_SIZE", 1)
     if size <= 1:

@@ -1,6 +1,6 @@
 """`Muon` in the precision of its parameters; PyTorch's own computes in bfloat16, which old CPUs emulate.
 
-Source: Jordan et al., "Muon"; the scaling is that of Liu et al., arXiv 2502.16982. Same function as
+Source: Jordan et al., "Muon"; scaling from Liu et al., arXiv 2502.16982. The same as
 `torch.optim.Muon(..., adjust_lr_fn="match_rms_adamw")`.
 """
 
@@ -18,7 +18,7 @@ _STEPS: Final = 5
 
 
 def orthogonalised(matrix: Tensor) -> Tensor:
-    """Return about `U V^T` of the singular value decomposition of `(m, n)`."""
+    """Return approximately `U V^T` of the singular value decomposition of `(m, n)`."""
     a, b, c = _COEFFICIENTS
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
@@ -32,7 +32,7 @@ def orthogonalised(matrix: Tensor) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Orthogonalised Nesterov momentum for matrices, in steps of AdamW's size.
 
-    `matrices` are parameters of two dimensions; weight decay is decoupled.
+    `matrices` are two-dimensional parameters; weight decay is decoupled.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """Change every matrix that has a gradient."""
+        """Update every matrix that has a gradient."""
         if closure is not None:
             raise ValueError("Muon takes no closure")
         for group in self.param_groups:

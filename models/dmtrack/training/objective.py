@@ -1,4 +1,4 @@
-"""Focal loss on the score map, GIoU and L1 on the box, cross-entropy on the quality where there is one.
+"""Focal loss on the score map, GIoU and L1 on the box, cross-entropy on the quality map if there is one.
 
 Source: specification 4 (CenterNet's focal loss, CornerNet's radius). The quality loss is ours.
 """
@@ -13,7 +13,7 @@ from torch import Tensor
 from dmtrack.network.head import HeadOutput
 from dmtrack.training.train_config import TrainConfig
 
-MIN_OVERLAP = 0.7  # overlap that a box shifted by the Gaussian's radius keeps with the truth (CornerNet)
+MIN_OVERLAP = 0.7  # IoU with the truth that a box shifted by the Gaussian's radius keeps (CornerNet)
 
 
 class Losses(NamedTuple):
@@ -30,8 +30,8 @@ class Losses(NamedTuple):
 def gaussian_radius(width: Tensor, height: Tensor) -> Tensor:
     """Return CornerNet's radius in cells for boxes of `width` x `height` cells, each `(B,)`.
 
-    It is the smallest shift of two corners that lowers the overlap to `MIN_OVERLAP`, over the three cases of
-    both corners inside, both outside, and one each.
+    It is the smallest shift of two corners that lowers the IoU to `MIN_OVERLAP`, over the three cases of both
+    corners inside, both outside, and one each.
     """
 
     def root(a: float, b: Tensor, c: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ def gaussian_map(boxes: Tensor, side: int) -> Tensor:
 
 
 def focal_loss(score: Tensor, target: Tensor) -> Tensor:
-    """CenterNet's focal loss with exponents 2 and 4, divided by the number of positive cells.
+    """Return CenterNet's focal loss with exponents 2 and 4, divided by the number of positive cells.
 
     `score` is `(B, F, F)` in (0, 1). In `target`, `(B, F, F)`, exactly 1 marks a positive cell; a map without
     one is all negative.
@@ -87,23 +87,23 @@ def box_overlap(predicted: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def corners(boxes: Tensor) -> Tensor:
-    """Turn cx, cy, w, h `(B, 4)` into x1, y1, x2, y2."""
+    """Convert cx, cy, w, h `(B, 4)` to x1, y1, x2, y2."""
     half = boxes[:, 2:] / 2
     return torch.cat((boxes[:, :2] - half, boxes[:, :2] + half), dim=1)
 
 
 def _box_at_cell(output: HeadOutput, boxes: Tensor) -> Tensor:
-    """Read the box that the true centre's cell predicts: `(B, 4)` as cx, cy, w, h."""
+    """Return the box that the cell of the true centre predicts: `(B, 4)` as cx, cy, w, h."""
     side = output.score_map.shape[-1]
     cell = (boxes[:, :2] * side).floor().clamp(0, side - 1).long()
     return output.boxes_at(cell[:, 1] * side + cell[:, 0])
 
 
 def quality_loss(output: HeadOutput, truth: Tensor, visible: Tensor) -> Tensor:
-    """Cross-entropy between the expected and the true overlap of each cell's box, 0 without a quality tower.
+    """Return the cross-entropy of predicted and true IoU of each cell's box; 0 without a quality tower.
 
-    Cells count by their score: those that could be chosen, a look-alike's too. A hidden target has
-    overlap 0 with every box.
+    Cells are weighted by their score, so that those which could be chosen count, also on look-alikes. A
+    hidden target has IoU 0 with every box.
 
     `truth` are `(B, 4)` true x1, y1, x2, y2 in fractions of the crop side, `visible` is `(B,)` 1.0 or 0.0.
     """
@@ -116,7 +116,7 @@ def quality_loss(output: HeadOutput, truth: Tensor, visible: Tensor) -> Tensor:
         overlap = iou.view(-1, cells) * visible[:, None]
         weight = output.score_map.flatten(1)
         weight = weight / weight.sum(1, keepdim=True)
-    # Not binary_cross_entropy: it may not run under autocast.
+    # Not binary_cross_entropy, which autocast forbids.
     quality = output.quality_map.flatten(1)
     entropy = overlap * quality.log() + (1 - overlap) * (1 - quality).log()
     return -(weight * entropy).sum(1).mean()
@@ -125,12 +125,12 @@ def quality_loss(output: HeadOutput, truth: Tensor, visible: Tensor) -> Tensor:
 def tracking_losses(
     output: HeadOutput, boxes: Tensor, visible: Tensor, config: TrainConfig, *, at_peak: bool
 ) -> Losses:
-    """Return the weighted sum and its parts.
+    """Return the weighted sum of the losses, and each of them.
 
     `boxes` are `(B, 4)` true cx, cy, w, h in fractions of the crop side, `visible` is `(B,)` bool; a hidden
-    target has no box loss and an all-zero score target. `at_peak` takes the box at the score's peak
-    (published); without it that at the true cell, which teaches size and offset while the peak is still
-    anywhere.
+    target has no box loss and an all-zero score target. With `at_peak` (published) the box losses use the box
+    at the score's peak; without it the one at the true cell, which teaches size and offset while the peak is
+    still anywhere.
     """
     side = output.score_map.shape[-1]
     shown = visible.to(boxes.dtype)
@@ -138,7 +138,7 @@ def tracking_losses(
     focal = focal_loss(output.score_map[:, 0], target)
     peak, _ = output.peak_box()
     used = corners(peak if at_peak else _box_at_cell(output, boxes))
-    # The published training clamps the truth to the crop; a box cut there has no right size.
+    # The published training clips the truth to the crop, although a clipped box has a wrong size.
     truth = corners(boxes).clamp(0, 1)
     count = shown.sum().clamp_min(1)
     _, giou = box_overlap(used, truth)
@@ -147,7 +147,7 @@ def tracking_losses(
     with torch.no_grad():
         iou, _ = box_overlap(corners(peak), truth)
         mean_iou = (iou * shown).sum() / count
-    # Not asked for, it is not differentiated either, which takes a tenth of the step.
+    # Skipped without a weight: its backward pass takes a tenth of the step.
     quality = quality_loss(output, truth, shown) if config.quality_weight else focal.new_zeros(())
     total = config.giou_weight * giou_loss + config.l1_weight * l1_loss + config.focal_weight * focal
     total = total + config.quality_weight * quality

@@ -1,9 +1,8 @@
-"""Results of `dmtrack track` as training data: what was tracked and corrected, on the camera of its user.
+"""Results of `dmtrack track` as training data: tracked and corrected boxes of the user's own camera.
 
-Each frame of a target is trusted as far as it deserves: boxes that a person gave always, tracked ones as
-often as their score says, uncertain and lost ones never. The frames that are chosen are written as pictures,
-as the tracker saw them (paired in time, encoded, brought onto the RGB grid), and drawn from like any data
-set.
+Each box is used as far as it can be trusted: given ones always, tracked ones with their score as probability,
+uncertain and lost ones never. The chosen frames are written as pictures, as the tracker saw them (paired in
+time, encoded, brought onto the RGB grid), and sampled like any data set.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from dmtrack.video.frame import FramePair, Modality
 from dmtrack.video.picture_file import encoded_picture
 
 MOST_FRAMES: Final = 600
-"""So many frames of a recording are written, evenly over it; the given ones are always among them."""
+"""Most frames of a recording that are written, spread evenly; those with given boxes are always included."""
 RESULTS_LAYOUT: Final = "results"
 _SECOND: Final = "second"  # Windows has no folder `aux`
 _FAST_PNG: Final = 1
@@ -40,7 +39,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def modality_of_results(folder: Path) -> Modality | None:
-    """Return what the second stream of the first results in a folder measures; None where there is none."""
+    """Return the modality of the first results in a folder; None if there are no results or one stream."""
     results = results_in(folder)
     return _modality(EarlierRun.read(results[0])) if results else None
 
@@ -53,9 +52,8 @@ def _modality(run: EarlierRun) -> Modality | None:
 def sequences_of_results(folder: Path, pictures: Path) -> list[AnnotatedSequence]:
     """Return one sequence for each target of the results in a folder.
 
-    `folder` is as `results_in` takes it; pictures that are there already are taken. `InputError`: results, or
-    the recording that they are about, cannot be read; `DatasetError`: no box is to be trusted; `OutputError`:
-    the pictures cannot be written.
+    `folder` is as for `results_in`; existing pictures are reused. `InputError`: results, or their recording,
+    cannot be read; `DatasetError`: no box can be trusted; `OutputError`: the pictures cannot be written.
     """
     return [one for results in results_in(folder) for one in _sequences_of(results, pictures)]
 
@@ -93,7 +91,7 @@ def _sequences_of(folder: Path, pictures: Path) -> Iterator[AnnotatedSequence]:
 
 
 def _is_trusted(row: TrackedBox) -> bool:
-    """Say of a row whether it is drawn from: as often as its score says, the same each time it is asked."""
+    """Return whether a row is used: with its score as probability, but the same in every call."""
     if row.state is TrackState.INIT:
         return True
     chance = np.random.default_rng((row.target_id, row.frame_index)).random()
@@ -110,14 +108,14 @@ def _chosen_frames(rows: Sequence[TrackedBox]) -> set[int]:
 
 
 def _digest(folder: Path) -> str:
-    """Return a name for what the pictures are made of."""
+    """Return a name that changes with the results from which the pictures are made."""
     files = (folder / name for name in (TABLE, KEYFRAMES, RECORD))
     parts = [path.read_bytes() for path in files if path.is_file()]
     return hashlib.sha256(b"".join([_SECOND.encode(), *parts])).hexdigest()[:12]
 
 
 def _write_pictures(earlier: EarlierRun, chosen: set[int], folder: Path) -> None:
-    """Write the chosen frames, as the tracker sees them; the folder appears when it is whole."""
+    """Write the chosen frames as the tracker sees them; the folder appears once it is complete."""
     request, _ = with_streams(earlier.request)
     with scratch_folder(make_folder(folder.parent) / f"{part_path(folder).name}-{os.getpid()}") as scratch:
         make_folder(scratch / "rgb")
@@ -135,7 +133,7 @@ def _write_pictures(earlier: EarlierRun, chosen: set[int], folder: Path) -> None
 def _write_pair(pair: FramePair, folder: Path) -> None:
     streams = {"rgb": pair.image[..., :3]}
     if pair.aux_image is not None:
-        # Read again, depth that is coloured already has its channels turned round: here that is undone.
+        # Coloured depth gets its channels reversed when it is read again: reverse them here, too.
         turned = pair.modality is Modality.DEPTH
         streams[_SECOND] = pair.aux_image[..., ::-1] if turned else pair.aux_image
     for name, image in streams.items():

@@ -1,4 +1,4 @@
-"""What a training run leaves on disk.
+"""The files of a training run.
 
 `config.json`, `curve.csv`, `validation.csv`, `curve.png`, `checkpoint.pt`.
 """
@@ -45,7 +45,7 @@ class RunFolder:
 
     @property
     def checkpoint_path(self) -> Path:
-        """Where the newest whole checkpoint is."""
+        """Path of the newest complete checkpoint."""
         return self.path / "checkpoint.pt"
 
     def write_config(self, values: Mapping[str, Any]) -> None:
@@ -56,20 +56,20 @@ class RunFolder:
         write_atomically(self.path / "config.json", text.encode())
 
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
-        """Write `state` under a temporary name, then rename: a kill leaves the one before."""
+        """Write `state` under a temporary name, then rename it: a killed run leaves the previous one."""
         if self.read_only:
             return
         with whole_file(self.checkpoint_path) as file:
-            kept = _KeepsError(file)
+            kept = _ErrorKeeper(file)
             try:
                 torch.save(dict(state), cast(IO[bytes], kept))
-            except RuntimeError:  # torch's own words for a disk that is full
+            except RuntimeError:  # torch does not pass on the system's error, such as a full disk
                 if kept.error is None:
                     raise
                 raise kept.error from None
 
     def load_checkpoint(self) -> dict[str, Any] | None:
-        """Return the newest checkpoint; None: the run has none. `CheckpointError` where it is damaged."""
+        """Return the newest checkpoint, or None if the run has none; `CheckpointError` if it is damaged."""
         if not self.checkpoint_path.exists():
             return None
         with translated(CheckpointError, "damaged checkpoint", where=self.checkpoint_path):
@@ -79,7 +79,7 @@ class RunFolder:
             return state
 
     def append_row(self, name: str, row: Mapping[str, float | int | str]) -> None:
-        """Append one line to `name`, with a header when the file is new."""
+        """Append one line to the table `name`, with a header if the file is new."""
         if self.read_only:
             return
         path = self.path / name
@@ -95,7 +95,7 @@ class RunFolder:
                 raise
 
     def cut_rows(self, name: str, first_step: int) -> None:
-        """Drop rows from `first_step` on: a resumed run writes them again."""
+        """Drop rows from `first_step` on, which a resumed run writes again."""
         path = self.path / name
         if self.read_only or not path.exists():
             return
@@ -105,7 +105,7 @@ class RunFolder:
         write_atomically(path, "".join(kept).encode())
 
     def plot_curves(self) -> None:
-        """Draw `curve.png` from the tables; a plot that cannot be drawn is told once and ends nothing."""
+        """Draw `curve.png` from the tables; if that fails, warn once and go on."""
         if not self._plots:
             return
         try:
@@ -115,8 +115,8 @@ class RunFolder:
             self._plots = False
 
 
-class _KeepsError:
-    """A file for torch, which tells every failure alike; this one remembers what the system said."""
+class _ErrorKeeper:
+    """A file for torch that keeps the system's error, which torch does not pass on."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.error: OSError | None = None
@@ -137,7 +137,7 @@ class _KeepsError:
 
 
 def draw_curves(folder: Path) -> None:
-    """Write `curve.png` of a run folder; nothing is written before the first row of `curve.csv`.
+    """Write `curve.png` in a run folder, unless `curve.csv` has no row yet.
 
     `FormatError`: `curve.csv` lacks a column; `OutputError`: the picture cannot be written.
     """
@@ -167,7 +167,7 @@ def draw_curves(folder: Path) -> None:
 
 
 def read_columns(path: Path) -> Columns:
-    """Read a table of numbers by column; a missing file is empty, a torn row is left out."""
+    """Read a table of numbers by column; empty if the file is missing, without incomplete rows."""
     if not path.exists():
         return {}
     with (
@@ -190,7 +190,7 @@ def _lines(axes: Axes, columns: Columns, names: Iterable[str], label: str | None
 
 
 def _validation(axes: Axes, columns: Columns) -> None:
-    """Mark the validated steps, the best one by name."""
+    """Plot the mean IoU of the validated steps, with the best one in the label."""
     scores = columns.get("mean_iou")
     if not scores:
         return

@@ -1,4 +1,4 @@
-"""Made-up training samples as a picture, without PyTorch, which takes seconds to load and to let go of."""
+"""Synthetic training samples as a picture, without PyTorch, which takes seconds to load and unload."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def write_sample_sheet(
     columns: int = 4,
     overwrite: bool = False,
 ) -> tuple[int, int]:
-    """Write made-up samples as one PNG to be looked at; return its width and height in px.
+    """Write synthetic samples as one PNG to look at; return its width and height in px.
 
-    `OutputError`: the file exists, is no `.png`, or cannot be written; `DatasetError`: a folder of `pictures`
-    cannot be used.
+    `OutputError`: the file exists, is not a `.png`, or cannot be written; `DatasetError`: a folder of
+    `pictures` cannot be used.
     """
     if path.suffix.lower() != ".png":  # before the samples are made, which takes a while
         raise OutputError("the sheet is a PNG picture", where=path, hint="give a name that ends in .png")

@@ -41,9 +41,9 @@ from dmtrack.video.grid import resize_to_grid
 from dmtrack.video.picture_file import read_picture
 
 _LOGGER = logging.getLogger(__name__)
-#: Pictures kept decoded: templates are drawn with replacement and may name one frame twice.
+#: Decoded pictures that are kept: templates are drawn with replacement and may use one frame twice.
 _KEPT_PICTURES: Final = 8
-MAX_IN_A_ROW: Final = 50  # so many samples in a row that cannot be made are no accident
+MAX_IN_A_ROW: Final = 50  # after this many failed samples in a row the data are taken to be unusable
 
 Image8 = npt.NDArray[np.uint8]
 
@@ -56,19 +56,19 @@ LEAST_SIDE_PX: Final[Mapping[str, float]] = MappingProxyType({"depthtrack": 10.0
 class SequenceConfig(SampleShape):
     """How samples are drawn from sequences. The defaults are the published ones (specification 4)."""
 
-    # A sequence with fewer frames is not used, unless it is one of results. Nor is one with 2 (T + 1) visible
-    # frames or fewer.
+    # Sequences with fewer frames are not used, except results. Nor are those with 2 (T + 1) visible frames
+    # or fewer.
     least_frames: int = 20
     window: int = 200  # see `choose_causal`
     window_growth: int = 5  # see `choose_causal`
-    # Share of samples whose colour stream is turned grey (it really is, see `greyed`)
+    # Share of samples whose RGB stream is turned grey, see `greyed`
     grey_share: float = 0.05
-    # Share of samples flipped left to right. Published: once jointly, then each crop again on its own, which
-    # would undo it; ours flips jointly only (specification 8).
+    # Share of samples flipped left to right, all crops together. The published training then flips each crop
+    # once more on its own, which can undo it (specification 8).
     flip_share: float = 0.5
     brightness: float = 0.2  # each crop is multiplied by a factor in `1 - brightness .. 1 + brightness`
     # One stream: share of the samples of a two-stream sequence that show its second stream, so that a
-    # foundation knows how that looks. Ours.
+    # foundation gets to know its appearance. Ours.
     aux_alone_share: float = 0.2
 
     def __post_init__(self) -> None:
@@ -82,7 +82,7 @@ class SequenceConfig(SampleShape):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UsableSequence:
-    """A sequence that samples can be drawn from, and its frames that show the target, in order."""
+    """A sequence from which samples can be drawn, and its frames that show the target, in order."""
 
     sequence: Sequence
     visible: npt.NDArray[np.int64]
@@ -90,15 +90,15 @@ class UsableSequence:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a folder turned out to hold."""
+    """A summary of a folder's sequences."""
 
     layouts: Mapping[str, int]  # layout name -> usable sequences
     other: int  # sequences that do not suit: too short, too rarely visible, of another modality, or videos
-    # One message a clip that cannot be used, or whose ground truth has boxes without area
+    # A message for each clip that cannot be used, or whose ground truth has boxes without area
     faults: tuple[str, ...]
 
     def __str__(self) -> str:
-        """Say it in one line."""
+        """Return the summary as one line."""
         found = ", ".join(f"{count} {layout}" for layout, count in self.layouts.items())
         line = f"{sum(self.layouts.values())} sequences ({found}), {self.other} do not suit"
         if self.faults:
@@ -109,12 +109,12 @@ class Listing:
 def find_usable(
     folder: Path, config: SequenceConfig, bad_data: BadData, pictures: Path | None = None
 ) -> tuple[tuple[UsableSequence, ...], Listing]:
-    """Return the sequences of a folder that samples can be drawn from, at least one, and what else is there.
+    """Return the sequences of a folder from which samples can be drawn, at least one, and a summary.
 
-    `folder` is in any layout of `dmtrack.datasets.layouts`, or holds results of `dmtrack track`, or of a
-    batch, whose frames are written into `pictures`; None: results are no data. `bad_data` says what is done
-    about clips that cannot be used and boxes without area. `DatasetError`: no sequence suits; or, with
-    `FATAL`, a clip cannot be used or has boxes without area. `FormatError`: with `FATAL`: a ground-truth file
+    `folder` is in any layout of `dmtrack.datasets.layouts`, or holds results of `dmtrack track` or of a
+    batch, whose frames are written into `pictures`; with None results are not used. `bad_data` says how clips
+    that cannot be used and boxes without area are treated. `DatasetError`: no sequence suits; or, with
+    `FATAL`, a clip cannot be used or has boxes without area. `FormatError`: with `FATAL`, a ground-truth file
     is malformed.
     """
     faults: list[str] = []
@@ -162,19 +162,19 @@ def _usable(sequences: Iterable[Sequence], config: SequenceConfig) -> Iterator[U
 def visible_frames(sequence: Sequence) -> npt.NDArray[np.int64]:
     """Return the frames that count as showing the target, in order (see `LEAST_SIDE_PX`)."""
     least = LEAST_SIDE_PX.get(sequence.layout, 0.0)
-    # NaN, where no box is known, compares false.
+    # NaN, for an unknown box, compares false.
     large = (sequence.boxes[:, 2:] > least).all(axis=1)
     return np.flatnonzero(sequence.visible & large).astype(np.int64)
 
 
 def _unsuitable(sequence: Sequence, visible: int, config: SequenceConfig) -> str | None:
-    """Say why no samples are drawn from a sequence; None when they are."""
+    """Return why no samples are drawn from a sequence; None if it is used."""
     if config.modality is not None and sequence.modality is not config.modality:
         return f"its second stream is {sequence.modality or 'missing'}, not {config.modality}"
     needed = [sequence.rgb_paths] if config.modality is None else [sequence.rgb_paths, sequence.aux_paths]
     if any(is_recording(paths) for paths in needed):
         return "frames are drawn at random, which needs pictures, not a video or an event archive"
-    if len(sequence) < config.least_frames and sequence.layout != RESULTS_LAYOUT:  # chosen from more
+    if len(sequence) < config.least_frames and sequence.layout != RESULTS_LAYOUT:  # already a selection
         return f"it has {counted(len(sequence), 'frame')}"
     if visible <= 2 * (config.templates + 1):
         return f"the target is visible in {counted(visible, 'frame')}"
@@ -185,7 +185,7 @@ def _unsuitable(sequence: Sequence, visible: int, config: SequenceConfig) -> str
 
 
 class Streams(Enum):
-    """Which streams of a sequence a sample shows."""
+    """The streams of a sequence that a sample shows."""
 
     RGB = auto()
     AUX = auto()
@@ -194,13 +194,13 @@ class Streams(Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SequenceSource:
-    """Makes samplers of the sequences of one folder; picklable."""
+    """Makes samplers for the sequences of one folder; picklable."""
 
-    folder: Path  # where they are
-    config: SequenceConfig  # how samples are drawn
-    sequences: tuple[UsableSequence, ...]  # all that suit, at least one
-    listing: Listing  # what else was there
-    bad_data: BadData = BadData.SKIP  # what is done when a sample cannot be made
+    folder: Path
+    config: SequenceConfig
+    sequences: tuple[UsableSequence, ...]  # at least one
+    listing: Listing  # summary of the folder
+    bad_data: BadData = BadData.SKIP  # what to do if a sample cannot be made
 
     @classmethod
     def open(
@@ -210,7 +210,7 @@ class SequenceSource:
         bad_data: BadData = BadData.SKIP,
         pictures: Path | None = None,
     ) -> SequenceSource:
-        """List the sequences of a folder; see `find_usable`, also for the errors."""
+        """Find the sequences of a folder; see `find_usable`, also for errors."""
         return cls(folder, config, *find_usable(folder, config, bad_data, pictures), bad_data)
 
     def __call__(self, seed: int) -> SequenceSampler:
@@ -219,12 +219,12 @@ class SequenceSource:
 
 
 class SequenceSampler:
-    """Draws samples for ever; one that cannot be made is drawn again."""
+    """Draws samples without end; one that cannot be made is replaced by another."""
 
     def __init__(self, source: SequenceSource, seed: int) -> None:
         self._source = source
         self._config = source.config
-        # Two folders in one mix have one seed, and must not draw in step.
+        # Two folders of one mix get the same seed, and must not draw in step.
         names = " ".join(entry.sequence.name for entry in source.sequences)
         self._rng = np.random.default_rng((seed, 2, zlib.crc32(names.encode())))
         self._picture: Callable[[int, int, Streams], Image8] = functools.lru_cache(_KEPT_PICTURES)(self._read)
@@ -267,7 +267,7 @@ class SequenceSampler:
         return TrainingSample(np.stack(crops[:-1]), boxes[:-1], crops[-1], boxes[-1], visible=True)
 
     def _streams(self, sequence: Sequence) -> Streams:
-        """Return what the sample shows."""
+        """Choose the streams that the sample shows."""
         if self._config.modality is not None:
             return Streams.BOTH
         alone = bool(sequence.aux_paths) and not is_recording(sequence.aux_paths)
@@ -278,7 +278,7 @@ class SequenceSampler:
     def _cut(
         self, number: int, frames: tuple[int, ...], streams: Streams
     ) -> tuple[list[Image8], npt.NDArray[np.float32]]:
-        """Return the crops, the search crop last, and the box in each: `(T + 1, 4)`, as fractions."""
+        """Return the crops, search crop last, and the box in each: `(T + 1, 4)`, as fractions."""
         config = self._config
         crops: list[Image8] = []
         boxes = []
@@ -294,7 +294,7 @@ class SequenceSampler:
         return crops, np.array(boxes, np.float32)
 
     def _shown(self, number: int, frame: int, streams: Streams) -> tuple[Image8, Box]:
-        """Return a picture and the box in it, which must touch the picture."""
+        """Return a frame's picture and the box in it; `DatasetError` if the box lies outside."""
         sequence = self._source.sequences[number].sequence
         image, box = self._picture(number, frame, streams), sequence.box(frame)
         try:
@@ -304,9 +304,9 @@ class SequenceSampler:
         return image, box
 
     def _read(self, number: int, frame: int, streams: Streams) -> Image8:
-        """Read one frame of a sequence: `(H, W, 3)`, or `(H, W, 6)` of both streams."""
+        """Read a frame of one stream as `(H, W, 3)`, or of both as `(H, W, 6)`."""
         sequence = self._source.sequences[number].sequence
-        # The thermal encoding leaves 8-bit colour as it is, and stretches 16 bit.
+        # The thermal encoding leaves 8-bit colour as it is, and stretches 16-bit counts.
         first = encode(read_picture(sequence.rgb_paths[frame]), Modality.THERMAL)
         if sequence.modality is None or streams is Streams.RGB:
             return first
@@ -316,7 +316,7 @@ class SequenceSampler:
         return second if streams is Streams.AUX else cast(Image8, cv2.merge([first, second]))
 
 
-# --- which frames, and what is done to crops and boxes so that no two samples are alike ----------
+# --- choice of frames and augmentation -----------------------------------------------------------
 
 
 def choose_causal(
@@ -327,7 +327,7 @@ def choose_causal(
     `visible` are the frames that show the target, in order: at least 2 for one template, 3 for more, else
     `ValueError`. Templates are drawn, with replacement, from `window` frames before the base; the search
     frame is one of the `window - 1` after it. Both windows grow by `growth` frames until each holds one.
-    Returned are the templates, oldest first, the last of them the base, and the search frame.
+    Returned are the templates' frames, oldest first and the base last, and the search frame.
 
     Source: specification 4, "causal" sampling. A base frame without any visible one before or after it
     can never make a sample, so it is not drawn.
@@ -349,10 +349,10 @@ def choose_causal(
 
 
 def jittered(box: Box, rng: np.random.Generator, *, scale: float, centre: float) -> Box:
-    """Return the box that the search crop is cut around, as if the tracker had lost its aim.
+    """Return a jittered box around which to cut the search crop, as if the tracker were slightly off.
 
-    Width and height are multiplied by `exp(scale * n)`, n normal, each its own. The centre moves by `centre *
-    sqrt(w' h') * (u - 0.5)` an axis, u uniform in [0, 1).
+    Width and height are multiplied by `exp(scale * n)`, with an n from a normal distribution for each. The
+    centre moves by `centre * sqrt(w' h') * (u - 0.5)` along each axis, u uniform in [0, 1).
     """
     w, h = (np.array((box.w, box.h)) * np.exp(scale * rng.standard_normal(2))).tolist()
     dx, dy = (centre * math.sqrt(w * h) * (rng.random(2) - 0.5)).tolist()
@@ -365,10 +365,10 @@ def brightened(crop: Image8, factor: float) -> Image8:
 
 
 def greyed(crop: Image8) -> Image8:
-    """Take the colour out of the first three channels of `(H, W, C)`.
+    """Turn the first three channels of `(H, W, C)` grey.
 
-    The second stream is left as it is: its colours mean depth or polarity. (The published
-    augmentation fails on six channels and never happens.)
+    The second stream stays as it is: its colours mean depth or polarity. (The published augmentation fails on
+    six channels and is never applied.)
     """
     grey = cv2.cvtColor(cv2.cvtColor(crop[..., :3], cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     return np.concatenate((cast(Image8, grey), crop[..., 3:]), axis=2)

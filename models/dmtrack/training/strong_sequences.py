@@ -1,9 +1,9 @@
-"""Training samples from few real sequences: drawn so that no two are alike.
+"""Strongly augmented training samples from few real sequences.
 
-Where `sequence_source` draws as the published training does, this plays clips backwards too, stretches,
-shrinks, blurs, recolours and compresses what it cuts, covers the target in part, puts look-alikes beside it,
-searches far from it, and where it is not. Of a pair, either stream may be spoilt, shifted or missing. The
-pictures of a folder are kept decoded: it is meant for thousands, not millions.
+`sequences` draws as the published training does. This also plays clips backward; stretches, shrinks, blurs,
+recolours and compresses crops; covers the target in part; pastes look-alikes beside it; and searches far from
+it, or where it is not. In a pair either stream may be degraded, shifted or missing. The pictures of a folder
+are kept decoded: this is for thousands of them, not millions.
 
     source = StrongSource.open(Path("video"), StrongConfig(96, 192, 2))
     sample = source(0).sample()
@@ -33,9 +33,9 @@ from dmtrack.video.picture_file import read_picture
 
 Boxes = npt.NDArray[np.float32]
 
-#: Shares of a crop's side: how far a target that is searched for may be from the middle, and still be in it.
+#: Greatest distance of a target from the middle of the search crop, as a share of its side.
 _FARTHEST: Final = 0.47
-QUALITY_ABSENT_SHARE: Final = 0.2  # what the quality tower must know well is what nothing looks like
+QUALITY_ABSENT_SHARE: Final = 0.2  # more than usual: the quality tower must know crops without the target
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +44,16 @@ class StrongConfig:
 
     template_size: int = 96  # side of a template in px
     search_size: int = 192  # side of the search crop in px
-    # Templates T a sample: the first from anywhere before, the others from just before
+    # Templates T a sample: the first from any earlier picture, the others from just before the search crop
     templates: int = 2
     template_factor: float = 2.0  # template side over `sqrt(w h)`
     search_factor: float = 4.0  # search side over `sqrt(w h)` of the believed box
-    rare_prefix: str = "dd_"  # sequences named so have loose boxes and are drawn less
-    rare_weight: float = 0.3  # how often, as a share of the others
+    rare_prefix: str = "dd_"  # sequences with this prefix have loose boxes and are drawn less often
+    rare_weight: float = 0.3  # how often, relative to the others
     recent_gap: float = 2.0  # mean number of pictures between the last template and the search crop
-    # Share of samples with the first template alone, as in a tracker that just began
+    # Share of samples with the first template alone, as in a tracker that has just started
     start_share: float = 0.25
-    # Share of samples whose boxes are not the annotated ones, see `AnnotationHabit`
+    # Share of samples whose boxes differ from the annotated ones, see `AnnotationHabit`
     habit_share: float = 0.15
     template_jitter: float = 0.05  # see `template_spread`
     # Share of search crops whose middle is anywhere within 1.5 sizes of the target
@@ -62,25 +62,25 @@ class StrongConfig:
     scale_jitter: float = 0.2  # standard deviation of the log of the believed size
     stretch: float = 0.07  # standard deviation of the log of the aspect stretch
     shrink_share: float = 0.25  # share of samples shown at a fraction of their resolution
-    grey_share: float = 0.15  # share without colour
-    light_change_share: float = 0.25  # share whose search crop has a light of its own
+    grey_share: float = 0.15  # share of samples without colour
+    light_change_share: float = 0.25  # share whose search crop has other light than the templates
     motion_blur_share: float = 0.15  # share of search crops blurred along a line
-    noise_share: float = 0.15  # share of samples with noise, and share saved as JPEG
-    cover_share: float = 0.08  # share of search crops with something over a part of the target
-    # Share of search crops with another target, or the same one altered, beside it
+    noise_share: float = 0.15  # share of samples with noise, and share compressed as JPEG
+    cover_share: float = 0.08  # share of search crops in which a part of the target is covered
+    # Share of search crops with another target, or an altered copy of the same, beside it
     rival_share: float = 0.15
     absent_share: float = 0.07  # share of search crops without the target
     modality: Modality | None = None  # second stream of pairs; None for one stream of three channels
-    # Pairs: share with the colour stream dark, blurred, over-exposed or black
+    # Pairs: share with a dark, blurred, over-exposed or black RGB stream
     rgb_degraded_share: float = 0.35
-    # Pairs: share with the second stream blank, noisy, faint, of another moment or of another place
+    # Pairs: share whose second stream is blank, noisy, faint, or of another moment or place
     aux_degraded_share: float = 0.3
-    # Pairs: standard deviation of the second stream's shift, in shares of the search side
+    # Pairs: standard deviation of the second stream's shift, as a share of the search side
     misalignment: float = 0.012
 
     @property
     def sequences(self) -> SequenceConfig:
-        """What a sequence must have."""
+        """The requirements on a sequence."""
         return SequenceConfig(
             self.template_size, self.search_size, self.templates, self.modality, least_frames=8
         )
@@ -88,12 +88,12 @@ class StrongConfig:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StrongSource:
-    """Makes samplers of the sequences of one folder; picklable."""
+    """Makes samplers for the sequences of one folder; picklable."""
 
-    folder: Path  # where they are
-    config: StrongConfig  # how samples are drawn
-    sequences: tuple[UsableSequence, ...]  # all that suit, at least one
-    listing: Listing  # what else was there
+    folder: Path
+    config: StrongConfig
+    sequences: tuple[UsableSequence, ...]  # at least one
+    listing: Listing  # summary of the folder
 
     @classmethod
     def open(
@@ -103,7 +103,7 @@ class StrongSource:
         bad_data: BadData = BadData.SKIP,
         pictures: Path | None = None,
     ) -> StrongSource:
-        """List the sequences of a folder; see `find_usable`, also for the errors."""
+        """Find the sequences of a folder; see `find_usable`, also for errors."""
         return cls(folder, config, *find_usable(folder, config.sequences, bad_data, pictures))
 
     def __call__(self, seed: int) -> StrongSampler:
@@ -124,15 +124,15 @@ def _picture(path: Path, modality: Modality = Modality.THERMAL) -> Image8:
 class _Window:
     """A rectangle of the frame that becomes a square crop."""
 
-    cx: float  # its middle in frame px
-    cy: float  # see `cx`
+    cx: float  # its centre in frame px
+    cy: float
     w: float  # its sides in frame px
-    h: float  # see `w`
+    h: float
     size: int  # side of the crop in px
 
     @classmethod
     def around(cls, box: Box, factor: float, size: int, stretch: float) -> _Window:
-        """Cut `factor` times the square root of the box's area, `stretch` times as high as wide."""
+        """Return a window of `factor` times the root of the box's area, `stretch` times as high as wide."""
         side = max(math.ceil(factor * math.sqrt(box.area)), 8)
         root = math.sqrt(stretch)
         return cls(box.cx, box.cy, max(round(side / root), 4), max(round(side * root), 4), size)
@@ -150,13 +150,13 @@ class _Window:
         return ((box.cx - self.left) / self.w, (box.cy - self.top) / self.h, box.w / self.w, box.h / self.h)
 
     def cut(self, image: Image8) -> Image8:
-        """Cut and resize; black outside of the frame."""
+        """Cut and resize; black outside the frame."""
         inside = rectangle(image, self.left, self.top, int(self.w), int(self.h))
         return cast(Image8, cv2.resize(inside, (self.size, self.size)))
 
 
 class StrongSampler:
-    """Draws samples for ever."""
+    """Draws samples without end."""
 
     def __init__(self, source: StrongSource, seed: int) -> None:
         self._sequences = source.sequences
@@ -190,7 +190,7 @@ class StrongSampler:
             self._cover(search, truth)
         crops = self._looks(crops)
         if config.modality is not None:
-            crops = self._spoilt(crops)
+            crops = self._degraded(crops)
         truths = np.array([*placed, truth], np.float32)
         if rng.random() < 0.5:
             crops, truths = [np.ascontiguousarray(crop[:, ::-1]) for crop in crops], flipped(truths)
@@ -202,7 +202,7 @@ class StrongSampler:
         return self._sequences[int(np.searchsorted(self._shares, self._rng.random() * 0.999999))]
 
     def _frames(self, entry: UsableSequence) -> list[int]:
-        """Return the frames of the templates and of the search crop; the clip may run backwards."""
+        """Return the frames of the templates and of the search crop; the clip may be played backward."""
         rng, visible = self._rng, entry.visible
         if rng.random() < 0.5:
             visible = visible[::-1]
@@ -229,10 +229,10 @@ class StrongSampler:
     def _search(
         self, entry: UsableSequence, frame: int, box: Box, stretch: float
     ) -> tuple[Image8, tuple[float, float, float, float], bool]:
-        """Return the search crop, the box in it, and whether the target is."""
+        """Return the search crop, the box in it, and whether it shows the target."""
         rng, config = self._rng, self._config
         absent = rng.random() < config.absent_share
-        other = absent and rng.random() < 0.5  # what another clip shows
+        other = absent and rng.random() < 0.5  # show another clip instead
         if other:
             entry = self._entry()
             frame = int(rng.choice(entry.visible))
@@ -274,7 +274,7 @@ class StrongSampler:
         return image[y1 : max(int(box.cy + h / 2), y1 + 3), x1 : max(int(box.cx + w / 2), x1 + 3)].copy()
 
     def _add_rival(self, search: Image8, truth: tuple[float, ...], entry: UsableSequence) -> None:
-        """Put another target, or the same one in other colours or another pose, beside the target."""
+        """Paste another target, or the same one recoloured or flipped, beside the target."""
         rng = self._rng
         same = rng.random() < 0.35
         source = entry if same else self._entry()
@@ -302,7 +302,7 @@ class StrongSampler:
                 return
 
     def _cover(self, search: Image8, truth: tuple[float, ...]) -> None:
-        """Put something over a part of the target, from one side."""
+        """Cover a part of the target from one side."""
         rng = self._rng
         source = self._entry()
         frame = int(rng.choice(source.visible))
@@ -324,7 +324,7 @@ class StrongSampler:
     # -- how it looks --
 
     def _looks(self, crops: list[Image8]) -> list[Image8]:
-        """Recolour, shrink, blur and spoil the crops of a sample, the search crop last."""
+        """Recolour, shrink, blur and degrade the crops of a sample, search crop last."""
         rng, config = self._rng, self._config
         look = Look.draw(rng, config.grey_share)
         change = rng.random() < config.light_change_share
@@ -355,8 +355,8 @@ class StrongSampler:
             found.append(crop)
         return found
 
-    def _spoilt(self, crops: list[Image8]) -> list[Image8]:
-        """Spoil one stream of a pair, never both: in the search crop, and half of the time everywhere."""
+    def _degraded(self, crops: list[Image8]) -> list[Image8]:
+        """Degrade one stream of a pair, never both: in the search crop, and sometimes in all crops."""
         rng, config = self._rng, self._config
         shift = config.misalignment * config.search_size * rng.standard_normal(2)
         luck = rng.random()
@@ -378,11 +378,11 @@ class StrongSampler:
             scale = 1.0 if is_search else 2.0 * config.template_size / config.search_size
             aux = _moved(aux, shift * scale)
             if number >= first and rgb_kind >= 0:
-                rgb = _spoilt_rgb(rgb, rgb_kind, strength, rng)
+                rgb = _degraded_rgb(rgb, rgb_kind, strength, rng)
             if aux_kind == 4 and is_search and other is not None:
                 aux = np.ascontiguousarray(other)
             elif number >= first and 0 <= aux_kind < 4:
-                aux = _spoilt_aux(aux, aux_kind, strength, rng)
+                aux = _degraded_aux(aux, aux_kind, strength, rng)
             found.append(cast(Image8, cv2.merge([rgb, aux])))
         return found
 
@@ -414,7 +414,7 @@ class Look:
         )
 
     def varied(self, rng: np.random.Generator) -> Look:
-        """Return the same look a moment later."""
+        """Return a slight variation, as a moment later."""
         return replace(
             self,
             gamma=self.gamma * math.exp(0.06 * float(rng.standard_normal())),
@@ -422,7 +422,7 @@ class Look:
         )
 
     def apply(self, crop: Image8) -> Image8:
-        """Return the picture `(H, W, 3)` so."""
+        """Apply the look to a picture `(H, W, 3)`."""
         levels = np.linspace(0, 1, 256) ** self.gamma
         levels = (levels - 0.5) * self.contrast + 0.5
         if self.negative:
@@ -448,8 +448,8 @@ def _moved(crop: Image8, shift: npt.NDArray[np.float64]) -> Image8:
                                        borderMode=cv2.BORDER_REPLICATE))  # fmt: skip
 
 
-def _spoilt_rgb(rgb: Image8, kind: int, strength: float, rng: np.random.Generator) -> Image8:
-    """Make it dark, blurred, over-exposed or black."""
+def _degraded_rgb(rgb: Image8, kind: int, strength: float, rng: np.random.Generator) -> Image8:
+    """Make an RGB crop dark, blurred, over-exposed or black, by `kind`."""
     if kind == 0:
         gain, noise = 0.02 + 0.28 * strength, 1 + 6 * float(rng.random())
         return _noisy(cast(Image8, cv2.convertScaleAbs(rgb, alpha=gain)), noise, int(rng.integers(200)))
@@ -460,10 +460,10 @@ def _spoilt_rgb(rgb: Image8, kind: int, strength: float, rng: np.random.Generato
     return np.zeros_like(rgb)
 
 
-def _spoilt_aux(aux: Image8, kind: int, strength: float, rng: np.random.Generator) -> Image8:
-    """Make it blank, noisy, faint, or of another place."""
+def _degraded_aux(aux: Image8, kind: int, strength: float, rng: np.random.Generator) -> Image8:
+    """Make a crop of the second stream blank, noisy, faint or shifted, by `kind`."""
     if kind == 0:
-        # Half of the time nothing arrives; otherwise an even ground: no event, no echo, one temperature.
+        # Half of the time no data at all, else an even picture: no event, no echo, one temperature.
         level = 0 if rng.random() < 0.5 else int(np.median(aux))
         return np.full_like(aux, level)
     if kind == 1:
@@ -498,7 +498,7 @@ def _motion_blurred(crop: Image8, rng: np.random.Generator) -> Image8:
     return cast(Image8, cv2.filter2D(crop, -1, kernel / kernel.sum()))
 
 
-#: Grain of a large picture, drawn once; every crop takes a piece.
+#: Noise, drawn once; every crop takes a piece of it.
 _GRAIN: Final = np.random.default_rng(5).standard_normal((512, 512, 3)).astype(np.float32)
 
 
@@ -512,7 +512,7 @@ def _noisy(crop: Image8, strength: float, shift: int) -> Image8:
 def _paste(
     ground: Image8, patch: Image8, cx: float, cy: float, w: int, h: int, *, square: bool = False
 ) -> None:
-    """Blend a patch, or the ellipse in it, into the ground around a point."""
+    """Blend a patch, or with `square` False the ellipse in it, into the ground around a point."""
     patch = cast(Image8, cv2.resize(np.ascontiguousarray(patch), (w, h)))
     alpha = np.full((h, w), 255 if square else 0, np.uint8)
     if not square:

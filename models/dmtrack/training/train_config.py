@@ -1,4 +1,4 @@
-"""What a training run is told: every number with its source, the data, and the request as a whole."""
+"""The configuration of a training run: every number with its source, the data, and the request as a whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a stage trains, and the loop: a segment of data, then a checkpoint, until the steps are done."""
+"""What each stage trains, and the loop: a segment of data, then a checkpoint, until the steps are done."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Progress:
     """Means over the steps since the last report."""
 
     step: int  # steps done
-    loss: float  # weighted sum
+    loss: float  # weighted sum of the losses below
     focal: float
     giou: float
     l1: float
     quality: float
-    iou: float  # overlap of the predicted box with the truth
+    iou: float  # IoU of the predicted box with the truth
     learning_rate: float
     gradient_norm: float
     samples_per_s: float  # training samples a second, waiting included
@@ -51,9 +51,10 @@ class Progress:
 class Trainer:
     """Trains one stage of one network.
 
-    The model is on its device, with the foundation loaded for the adapter stage. `validate` is called with
-    the averaged weights every `validate_every` steps; its figures go to `validation.csv`. The first process
-    of `group` reports, validates and writes. `ConfigError`: the batch cannot be divided among the processes.
+    The model must be on its device, with the foundation loaded for the adapter stage. `validate` is called
+    with the averaged weights every `validate_every` steps; its figures go to `validation.csv`. The first
+    process of `group` reports, validates and writes. `ConfigError`: the batch cannot be divided among the
+    processes.
     """
 
     def __init__(
@@ -81,12 +82,12 @@ class Trainer:
         self.on_step: Callable[[int], object] = lambda step: None  # called after each step, with its number
         self._network = group.parallel(model)
         if group.size > 1:
-            # Dropout and stochastic depth must differ between the processes; the model is one by now.
+            # Dropout and stochastic depth must differ between processes; the models are equal by now.
             torch.manual_seed(config.seed + group.rank)
 
     @property
     def averaged_model(self) -> DMTrack:
-        """The network to validate and ship: the running average, or the model itself without one."""
+        """The network to validate and ship: the running average, or the model itself if there is none."""
         if self.ema is None:
             return self.model
         averaged: DMTrack = self.ema.module
@@ -107,7 +108,7 @@ class Trainer:
                 _LOGGER.warning("%s", news)
 
     def resume(self) -> bool:
-        """Continue from the folder's checkpoint; False when there is none.
+        """Continue from the folder's checkpoint; False if there is none.
 
         `CheckpointError`: the checkpoint is damaged or of another network.
         """
@@ -145,14 +146,14 @@ class Trainer:
         }
 
     def _random_state(self) -> list[torch.Tensor]:
-        """Return the state of the generator on the CPU, and of the one on the GPU where there is one."""
+        """Return the states of the CPU's random generator and, on a GPU, of the GPU's."""
         states = [torch.get_rng_state()]
         if self.device.type == "cuda":
             states.append(torch.cuda.get_rng_state(self.device))
         return states
 
     def _restore_random_state(self, state: Mapping[str, Any]) -> None:
-        """Go on with the numbers of this process; one that was not there before keeps its own seed."""
+        """Restore this process's random state; a process without a saved one keeps its own seed."""
         saved: list[list[torch.Tensor]] = state.get("rng_by_rank", [[state["rng"]]])
         if self.group.rank >= len(saved):
             return
@@ -265,8 +266,8 @@ class _Meter:
 
 # --- what a stage trains ------------------------------------------------------------------------
 
-#: Rate of the maps of a lite stem, as a share of the others': what they read is six times as large as what
-#: other layers read.
+#: Learning rate of a lite stem's linear maps, relative to the others': their inputs are six times as large as
+#: those of other layers.
 MAP_RATE: Final = 0.3
 
 
@@ -274,7 +275,7 @@ def select_trainable(model: DMTrack, config: TrainConfig) -> int:
     """Freeze what the stage does not train; return the number of trained parameters.
 
     `ConfigError`: adapters or a quality tower are to be trained, but the network has none; `AssertionError`:
-    the count is not the one the adapter widths give.
+    the count is not the one that follows from the adapter widths.
     """
     if config.stage == "foundation":
         model.requires_grad_(True)
@@ -301,7 +302,7 @@ def select_trainable(model: DMTrack, config: TrainConfig) -> int:
 
 
 def set_train_mode(model: DMTrack, config: TrainConfig) -> None:
-    """Switch to training; batch norm of what is frozen keeps its statistics (specification 4)."""
+    """Switch to training mode; frozen batch norms keep their statistics (specification 4)."""
     model.train()
     if config.stage == "foundation":
         return
@@ -316,7 +317,7 @@ def build_optimizers(model: DMTrack, config: TrainConfig) -> Sequence[torch.opti
     With `muon`, the weight matrices of the transformer blocks take orthogonalised momentum, scaled to the
     size of an AdamW step so that one learning rate serves both.
 
-    Source: Jordan et al., "Muon"; the scaling is that of Liu et al., arXiv 2502.16982.
+    Source: Jordan et al., "Muon"; scaling from Liu et al., arXiv 2502.16982.
     """
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     matrices: list[nn.Parameter] = []

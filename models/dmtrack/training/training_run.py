@@ -33,14 +33,14 @@ from dmtrack.training.strong_sequences import QUALITY_ABSENT_SHARE, StrongConfig
 from dmtrack.training.train_config import SYNTHETIC, DataPart, Stage, TrainRequest
 from dmtrack.training.trainer import Progress, Trainer
 
-WEIGHTS: Final = "weights.safetensors"  # its name in the run folder
-_PICTURES: Final = "pictures"  # of results that are trained on: their frames, in the run folder
+WEIGHTS: Final = "weights.safetensors"  # file name in the run folder
+_PICTURES: Final = "pictures"  # folder in the run folder for frames of results that are trained on
 _FIRST_PACE_S: Final = 10.0
 _PACE_EVERY_S: Final = 30.0
 
 
 def train(request: TrainRequest, tell: Callable[[str], object] = lambda line: None) -> Iterator[Progress]:
-    """Train from start or checkpoint to the last step, and write `weights.safetensors`.
+    """Train from the start or a checkpoint to the last step, and write `weights.safetensors`.
 
     Started by `torchrun`, several processes share each batch; the first one reports and writes.
 
@@ -53,18 +53,18 @@ def train(request: TrainRequest, tell: Callable[[str], object] = lambda line: No
 
     Raises:
         CheckpointError: The weights or the checkpoint do not fit the run.
-        ConfigError: Two parts of the request do not go together, or there is no such device.
+        ConfigError: Two parts of the request contradict each other, or the device does not exist.
         InputError: Data are missing or cannot be used.
     """
     request = _suited_to_results(request)
-    chosen = choose_device(request.device)  # now, in one line, not when the network moves there
+    chosen = choose_device(request.device)  # now, for an early one-line error
     device = chosen.type if request.device == "auto" else request.device
     if request.threads is not None:
         torch.set_num_threads(request.threads)
     init = None if request.init is None else _init_file(request.init)
     adapters = _init_adapters(request)
-    with joined_group(device) as group, _owned(request.output, init, is_first=group.is_first):
-        # The model before the data, and seeded right before it: the same seed is the same network.
+    with joined_group(device) as group, _locked_folder(request.output, init, is_first=group.is_first):
+        # Seeded right before the model, which is made before the data: the same seed gives the same network.
         torch.manual_seed(request.train.seed)
         model = build_model(request.train.stage, _model_config(request), init, adapters)
         source = open_data(request, model.config)
@@ -101,9 +101,10 @@ def train(request: TrainRequest, tell: Callable[[str], object] = lambda line: No
 
 
 def _suited_to_results(request: TrainRequest) -> TrainRequest:
-    """Fill in what results say of themselves, where all data are results: the modality, what to go on from.
+    """If all data are results, fill in what they tell: the modality, and adapters to continue from.
 
-    A single recording is too little to train adapters from nothing: those of the same name are gone on with.
+    A single recording is too little to train adapters from scratch: those of the name in `--init` are
+    continued.
     """
     folders = [part.folder for part in request.data]
     if request.train.stage != "adapters" or not folders:
@@ -118,8 +119,8 @@ def _suited_to_results(request: TrainRequest) -> TrainRequest:
 
 
 @contextmanager
-def _owned(folder: Path, init: Path | None, *, is_first: bool) -> Iterator[None]:
-    """Hold the run folder, for the first process of a run, and keep what the run reads."""
+def _locked_folder(folder: Path, init: Path | None, *, is_first: bool) -> Iterator[None]:
+    """Lock the run folder, in the first process of a run, and protect the inputs."""
     if not is_first:
         yield
         return
@@ -129,7 +130,7 @@ def _owned(folder: Path, init: Path | None, *, is_first: bool) -> Iterator[None]
 
 
 class _Pace:
-    """Says how fast a run is until it reports for the first time, which may take an hour."""
+    """Reports the speed of a run until its first regular report, which may take an hour."""
 
     def __init__(self, tell: Callable[[str], object], step: int, steps: int) -> None:
         self.is_over = False
@@ -138,7 +139,7 @@ class _Pace:
         self._next_s = self._begin_s + _FIRST_PACE_S
 
     def note(self, step: int) -> None:
-        """Take note that a step is done."""
+        """Record that a step is done."""
         now = time.monotonic()
         if self.is_over or now < self._next_s:
             return
@@ -185,13 +186,13 @@ def _model_config(request: TrainRequest) -> ModelConfig:
 
 
 def _init_file(asked: str) -> Path:
-    """Return the weights file that is meant: a path, or a name that `--weights` knows, too."""
+    """Return the weights file of a path, or of a name as for `--weights`."""
     path = Path(asked).expanduser()
     return path if path.is_file() else find_weights(asked, None)[0].path
 
 
 def _init_adapters(request: TrainRequest) -> Weights | None:
-    """Read the adapters that the run goes on from, which may fit an earlier foundation."""
+    """Read the adapters from which the run continues; they may be for an earlier foundation."""
     asked = request.init_adapters
     if asked is None:
         return None
@@ -209,11 +210,11 @@ def _init_adapters(request: TrainRequest) -> Weights | None:
 def build_model(
     stage: Stage, config: ModelConfig, init: Path | None, adapted: Weights | None = None
 ) -> DMTrack:
-    """Build the network of a stage and load what it starts from.
+    """Build the network of a stage and load the weights it starts from.
 
-    The shapes of the foundation, `init`, come before those of `config`. `adapted` are adapters whose share of
-    the second stream is kept; None starts them from nothing. `CheckpointError`: the stage needs a foundation
-    and was given none, or the weights do not fit; `ConfigError`: the weights are of another preset.
+    The shapes of the foundation, `init`, override those of `config`. `adapted` are adapters to continue,
+    whose share of the second stream is kept; None starts new ones. `CheckpointError`: the stage needs a
+    foundation and got none, or the weights do not fit; `ConfigError`: the weights are of another preset.
     """
     adapters = stage == "adapters"
     if init is None:
@@ -243,7 +244,7 @@ def build_model(
             mlp_ratio=known.mlp_ratio,
             stem=known.stem,
             head_width=known.head_width,
-            # A foundation may grow these parts; adapters take the foundation as it is.
+            # Continued training may add these parts to a foundation; adapters take it as it is.
             template_prompt=known.template_prompt or (config.template_prompt and not adapters),
             quality_head=known.quality_head or (config.quality_head and not adapters),
             aux_share=config.aux_share if adapted is None else adapted.meta.config.aux_share,
@@ -267,19 +268,19 @@ def build_model(
 
 
 class DataSource(NamedTuple):
-    """What makes the samples of a run."""
+    """The source of a run's samples."""
 
-    factory: SamplerFactory  # makes samplers
+    factory: SamplerFactory
     trained_on: str  # in words, for the weights file
-    notes: Sequence[str]  # a line a folder on what was found in it
+    notes: Sequence[str]  # a summary for each folder
 
 
 def open_data(request: TrainRequest, model: ModelConfig) -> DataSource:
-    """Open all parts and mix them by weight: pairs for adapters, one stream for a foundation.
+    """Open all parts of the data and mix them by weight: pairs for adapters, one stream for a foundation.
 
-    `ConfigError`: the adapter stage was given no modality, or pictures for synthesis were given, but
-    synthesis is no part of the data; `InputError`: a folder is missing; `DatasetError`: a folder holds
-    nothing to draw samples from, or bad data is fatal.
+    `ConfigError`: the adapter stage has no modality, or pictures for synthesis were given without synthetic
+    data; `InputError`: a folder is missing; `DatasetError`: a folder holds nothing to draw samples from, or
+    bad data is fatal.
     """
     pairs = request.train.stage == "adapters"
     if pairs and request.modality is None:
