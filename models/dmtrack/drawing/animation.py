@@ -1,4 +1,4 @@
-"""Animations for reports and pages: GIF and WebP, which play in a loop wherever a picture is shown."""
+"""Animations for reports and web pages: GIF and WebP, which loop wherever a picture is shown."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from dmtrack.errors import OutputError
 
 SUFFIXES: Final = (".gif", ".webp")
 MOST_PICTURES: Final = 1500
-"""A minute: what is longer is no picture any more, and viewers hold all of it in memory."""
-HEIGHT_PX: Final = 360  # how high animations are, unless it is said
+"""About a minute: viewers hold all pictures of an animation in memory."""
+HEIGHT_PX: Final = 360  # default height of animations
 LEAST_STEP_S: Final = Fraction(3, 100)
-"""Pictures nearer than this to the one before are left out: about 30 a second remain."""
+"""Pictures closer than this to the one before are left out, so at most about 30 a second remain."""
 
 _UNITS: Final = {".gif": Fraction(1, 100), ".webp": Fraction(1, 1000)}
 _FORMATS: Final = {
@@ -36,7 +36,7 @@ _FORMATS: Final = {
 
 
 class AnimationWriter:
-    """Writes pictures to a GIF (a palette a picture) or an animated WebP, in the times of the source.
+    """Writes pictures to a GIF (with a palette for each picture) or an animated WebP, with their time stamps.
 
     The first picture fixes the size. Without any picture no file is made. `OutputError`: the file exists, or
     its folder cannot be made or written to.
@@ -51,7 +51,7 @@ class AnimationWriter:
         self._origin_s = self._last_s = Fraction(0)
         self._pictures = 0
         self.pixel_aspect = Fraction(1)
-        """How many times as wide as high a pixel is shown; may be set before the first picture."""
+        """Displayed width of a pixel over its height; may be set before the first picture."""
 
     def write(self, picture: Picture, pts: int, time_base: Fraction) -> None:
         """Encode one picture, unless it comes too soon after the one before.
@@ -74,7 +74,7 @@ class AnimationWriter:
             if self._open is None:
                 self._origin_s = time_s
                 self._part = self._part or PartFile(self._path)
-                self._open = self._begun(self._part.path, *size)
+                self._open = self._opened_stream(self._part.path, *size)
             container, stream, palette = self._open
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(shown), format="rgb24")
             unit = _UNITS[self._suffix]
@@ -83,7 +83,7 @@ class AnimationWriter:
                 palette.push(frame)
                 frame = cast(av.VideoFrame, palette.pull())
             for packet in stream.encode(frame):
-                packet.duration = self._stamp.step  # the last one is shown as long as the one before
+                packet.duration = self._stamp.step  # the last picture lasts as long as the one before
                 container.mux(packet)
         except UnknownCodecError:
             raise OutputError("this PyAV cannot encode it", where=self._path, hint="write an .mp4") from None
@@ -105,7 +105,7 @@ class AnimationWriter:
         finally:
             part.discard()
 
-    def _begun(
+    def _opened_stream(
         self, path: Path, width: int, height: int
     ) -> tuple[av.container.OutputContainer, VideoStream, Graph | None]:
         codec, pixel_format, options = _FORMATS[self._suffix]
@@ -117,7 +117,7 @@ class AnimationWriter:
 
 
 def _palette(stream: VideoStream) -> Graph:
-    """Return what gives every picture the 256 colours that suit it."""
+    """Return a filter graph that gives every picture its own palette of 256 colours."""
     graph = Graph()
     unit, pixels = stream.codec_context.time_base, VideoFormat("rgb24")
     source = graph.add_buffer(width=stream.width, height=stream.height, format=pixels, time_base=unit)

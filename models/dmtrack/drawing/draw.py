@@ -69,13 +69,13 @@ _LINE_OF_STATE: Final = {
     TrackState.TRACKED: LineStyle.SOLID,
     TrackState.UNCERTAIN: LineStyle.DASHED,
     TrackState.LOST: LineStyle.DOTTED,
-    TrackState.ABSENT: LineStyle.DOTTED,  # an annotator's box of what cannot be seen
+    TrackState.ABSENT: LineStyle.DOTTED,  # an annotator's box of an invisible target
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One box to draw: pixels of the full RGB frame, RGB colour; no plate for an empty label."""
+    """One box to draw: pixels of the full RGB frame, RGB colour; an empty label has no plate."""
 
     box: Box
     label: str
@@ -84,7 +84,7 @@ class Mark:
 
     @classmethod
     def of(cls, target: TrackedBox, colour: Colour | None = None, *, is_alone: bool = False) -> Mark:
-        """Return the mark of a box: labelled with what is known of it; the less trust, the less of the line.
+        """Return the mark of a box, labelled with what is known of it; its line shows the state.
 
         `colour` is that of a file drawn beside others, by default the target's own; `is_alone`: there is no
         other target, so that the label of a file's box leaves out the id.
@@ -106,14 +106,14 @@ class LegendEntry(NamedTuple):
 
 
 class Trail(NamedTuple):
-    """Where a target was, one point a frame: pixels of the full RGB frame."""
+    """A target's path, one point a frame: pixels of the full RGB frame."""
 
     points: tuple[tuple[float, float], ...]
     colour: Colour
 
 
 class Plate(NamedTuple):
-    """A rectangle in px of the drawn panel that holds text."""
+    """A rectangle for text, in px of the drawn panel."""
 
     x: int
     y: int
@@ -170,9 +170,9 @@ def compose(
     """Draw a frame pair with marks.
 
     In `SIDE` boxes are drawn on both panels and labelled on the first; `legend` is at the bottom right of the
-    last panel, `trails` are on every one, below the boxes. `height_px` None: that of the frame, where it is
-    readable. The picture is `(H', W', 3)` uint8 RGB; its size depends only on the frame size, the layout, the
-    wanted height, and whether there is a second stream.
+    last panel, `trails` are on every panel, below the boxes. `height_px` None: the frame's height, enlarged
+    to be readable. The picture is `(H', W', 3)` uint8 RGB; its size depends only on the frame size, the
+    layout, `height_px`, and whether there is a second stream.
     """
     height, width = pair.image.shape[:2]
     canvas, drawn = _panels(pair, layout, height_px)
@@ -197,7 +197,8 @@ def compose(
 def drawing_scale(frame: PictureSize, panels: int = 1, height_px: int | None = None) -> Fraction:
     """Return drawn px per frame px.
 
-    As the wanted height says; without one a whole number for small frames, below 1 for very large ones.
+    It follows from `height_px`; without that it is a whole number for small frames, below 1 for very large
+    ones.
     """
     wanted = -(-READABLE_SIDE_PX // min(frame))
     largest = Fraction(LARGEST_SIDE_PX, max(frame.width * panels, frame.height))
@@ -219,10 +220,10 @@ def clock_text(pair: FramePair) -> str:
 
 
 def place_label(box: Box, plate: PictureSize, panel: PictureSize, taken: Sequence[Plate]) -> Plate:
-    """Return the place of a label, above the box, below it, inside it, or beside it, that covers least.
+    """Return where to put a label: the first place above, below, beside or in the box that is free of others.
 
-    All is in px of the drawn panel; the box may reach outside. Of places that cover nothing of `taken` it is
-    the first; always inside the panel as long as the label fits there.
+    If all cover some, it is the one that covers least. All is in px of the drawn panel; the box may reach
+    outside, the label does not as long as it fits into the panel.
     """
     x1, y1, x2, y2 = (round(value) for value in box.xyxy)
     w, h = plate
@@ -250,7 +251,7 @@ def place_label(box: Box, plate: PictureSize, panel: PictureSize, taken: Sequenc
 
 
 def _panels(pair: FramePair, layout: Layout, height_px: int | None) -> tuple[Picture, list[Picture]]:
-    """Return a new picture, and the parts of it that are panels: views, so that drawing on one is enough."""
+    """Return a new picture, and its panels, which are views of it."""
     layout = Layout.RGB if pair.aux_image is None else layout
     count = 2 if layout is Layout.SIDE else 1
     height, width = pair.image.shape[:2]
@@ -270,7 +271,7 @@ def _panels(pair: FramePair, layout: Layout, height_px: int | None) -> tuple[Pic
 
 
 def _fill(panels: Sequence[Picture], pair: FramePair, layout: Layout) -> None:
-    """Write what a layout shows into panels of the frame's size."""
+    """Copy the pictures of a layout into panels of the frame's size."""
     if layout is Layout.OVERLAY and _aux_shown(pair):
         rgb, aux = np.empty_like(panels[0]), np.empty_like(panels[0])
         _copy_channels(pair.image, (rgb, aux))
@@ -280,21 +281,21 @@ def _fill(panels: Sequence[Picture], pair: FramePair, layout: Layout) -> None:
 
 
 def _copy_channels(image: Picture, panels: Sequence[Picture], first: int = 0) -> None:
-    """Copy three channels a panel, black where the image ends; ten times as fast as NumPy's slices."""
+    """Copy three channels to each panel, black where the image ends; ten times as fast as NumPy's slices."""
     wanted = range(first, first + 3 * len(panels))
     moves = [(channel if channel < image.shape[2] else -1, channel - first) for channel in wanted]
     cv2.mixChannels([image], list(panels), [number for move in moves for number in move])
 
 
 def _aux_shown(pair: FramePair) -> bool:
-    """Return whether the second half holds a picture: the partner's, or one held from before."""
+    """Return whether the second stream has a picture: its partner's, or one held from before."""
     return pair.aux is not None or bool(pair.image[..., 3:6].any())
 
 
 def _blended(rgb: Picture, aux: Picture, modality: Modality | None) -> Picture:
     if modality is not Modality.EVENT:
         return np.asarray(cv2.addWeighted(rgb, 0.5, aux, 0.5, 0.0), dtype=np.uint8)
-    # White means "no event" there: the further from white, the more of the event is shown.
+    # White means no event: the further from white, the more opaque the event picture.
     weight = (255 - aux.min(axis=2, keepdims=True)).astype(np.float32) * (0.85 / 255)
     mixed: npt.NDArray[np.float32] = rgb + (aux - rgb.astype(np.float32)) * weight
     return np.rint(mixed).astype(np.uint8)
@@ -325,7 +326,7 @@ def _draw_boxes(panel: Picture, marks: Sequence[Mark], pen: Pen) -> None:
 
 
 def _draw_trail(panel: Picture, trail: Trail, x_scale: float, y_scale: float, pen: Pen) -> None:
-    """Draw a line through the points; those far outside are moved nearer."""
+    """Draw a line through the points; points far outside are moved nearer."""
     height, width = panel.shape[:2]
     places = np.asarray(trail.points) * (x_scale, y_scale)
     near = np.clip(places, (-width, -height), (2 * width, 2 * height)) - 0.5  # see `subpixel`
@@ -335,7 +336,7 @@ def _draw_trail(panel: Picture, trail: Trail, x_scale: float, y_scale: float, pe
 
 
 def _outline(mark: Mark, pen: Pen, panel: PictureSize) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Return strokes in 1/16 px; far ends outside of the panel are cut, which keeps numbers small."""
+    """Return strokes in 1/16 px; ends far outside the panel are cut, which keeps numbers small."""
     reach = 8.0 * pen.line_px
     x1, y1, x2, y2 = mark.box.xyxy
     x1, x2 = (min(max(x, -reach), panel.width + reach) for x in (x1, x2))
@@ -365,8 +366,8 @@ def _dashes(
 
 
 def subpixel(point: tuple[float, float]) -> tuple[int, int]:
-    """Return a point as OpenCV's lines take it, with `SUBPIXEL_BITS`."""
-    # OpenCV puts a pixel's centre on its whole coordinate, a `Box` its corner: hence half a pixel.
+    """Return a point in OpenCV's fixed-point form, with `SUBPIXEL_BITS`."""
+    # For OpenCV whole coordinates are pixel centres, for a `Box` pixel corners: hence half a pixel.
     x, y = (round((value - 0.5) * (1 << SUBPIXEL_BITS)) for value in point)
     return (x, y)
 
@@ -402,7 +403,7 @@ def _draw_caption(panel: Picture, caption: str, pen: Pen) -> list[Plate]:
 
 
 def draw_text(panel: Picture, line: str, corner: tuple[int, int], pen: Pen, colour: Colour) -> Plate:
-    """Draw a line of text on a plate of a colour; return where it is."""
+    """Draw a line of text on a plate of a colour; return the plate."""
     text = PlateText.fitted(line, pen, panel.shape[1])
     plate = Plate(max(0, corner[0]), max(0, corner[1]), *text.plate)
     text.draw(panel, plate, colour)
@@ -422,7 +423,7 @@ class PlateText:
 
     @classmethod
     def fitted(cls, line: str, pen: Pen, room_px: int) -> PlateText:
-        """Measure `line` at the pen's size, or smaller when it is wider than `room_px`."""
+        """Measure `line` at the pen's size, or smaller if it is wider than `room_px`."""
         printable = line.encode("ascii", "replace").decode()
         thickness = max(1, round(pen.text_px / 12))
         scale = float(cv2.getFontScaleFromHeight(_FONT, pen.text_px, thickness))

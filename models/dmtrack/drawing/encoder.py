@@ -1,4 +1,4 @@
-"""Which encoder makes a video: libx264, or NVENC where a GPU is to do it and really can."""
+"""The choice of a video encoder: libx264, or NVENC if a GPU is asked for and works."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ _BT709: Final = 1
 _LIMITED_RANGE: Final = 1
 _TRIAL_SIDE: Final = 256
 _X264: Final = {"preset": "superfast", "crf": "24"}
-"""About the picture of `veryfast` at 23, in three quarters of the processor time, which the network wants."""
+"""Looks about like `veryfast` at 23, in three quarters of the CPU time, which the network needs."""
 _NVENC: Final = {"preset": "p3", "rc": "constqp", "qp": "23"}
 
 
 @dataclass(frozen=True, slots=True)
 class VideoEncoder:
-    """An encoder of libav, and how it is set."""
+    """An encoder of libav, with its settings."""
 
-    name: str  # libav's name of it
-    options: dict[str, str]  # its own options
+    name: str  # libav's name
+    options: dict[str, str]  # options of this encoder
 
     def configure(
         self, context: VideoCodecContext, width: int, height: int, pixel_aspect: Fraction = Fraction(1)
     ) -> None:
-        """Set a context that is not open yet: size, key frames, no B-frames, colours, threads."""
+        """Configure a context that is not open yet: size, keyframes, no B-frames, colours, threads."""
         context.width, context.height, context.pix_fmt = width, height, _PIXEL_FORMAT
         context.sample_aspect_ratio = pixel_aspect
         context.gop_size = _KEYFRAME_EVERY
@@ -73,15 +73,15 @@ class VideoEncoder:
             return "this PyAV has no such encoder"
         except (FFmpegError, OSError) as error:
             if self.name == NVENC and isinstance(error, PermissionError):
-                return "there is no NVIDIA driver"  # libav does not find the driver's library
+                return "there is no NVIDIA driver"  # libav's error for a missing driver library
             return str(error.strerror or error)
         return None
 
 
 def choose_encoder(width: int, height: int, gpu: int | None = None) -> VideoEncoder:
-    """Return what is to encode pictures of this size.
+    """Return the encoder for pictures of this size, in pixels, both even.
 
-    The size is in pixels, even. What the CUDA device `gpu` does not encode, the processor does.
+    If the CUDA device `gpu` cannot encode them, the CPU does.
     """
     if gpu is not None:
         encoder = nvenc(gpu)
@@ -98,17 +98,17 @@ def choose_encoder(width: int, height: int, gpu: int | None = None) -> VideoEnco
 
 
 def why_no_nvenc(gpu: int = 0) -> str | None:
-    """Return why a CUDA device does not encode H.264; None where it does: a picture was encoded on it."""
+    """Return why a CUDA device does not encode H.264; None if it does, which is tried with one picture."""
     return nvenc(gpu).problem(_TRIAL_SIDE, _TRIAL_SIDE)
 
 
 def nvenc(gpu: int) -> VideoEncoder:
-    """Return NVENC on one CUDA device; its p3 is about x264's `veryfast`."""
+    """Return NVENC on one CUDA device; its preset p3 compares to x264's `veryfast`."""
     return VideoEncoder(NVENC, {"gpu": str(gpu), **_NVENC})
 
 
 def finish(container: OutputContainer, stream: VideoStream, path: Path) -> None:
-    """Encode what is held back and close the file `path`; `OutputError` where its end cannot be written."""
+    """Encode the delayed pictures and close the file `path`; `OutputError` if its end cannot be written."""
     try:
         if stream.codec_context.is_open:
             container.mux(stream.encode(None))
@@ -120,7 +120,7 @@ def finish(container: OutputContainer, stream: VideoStream, path: Path) -> None:
 
 
 def encoding_error(error: FFmpegError | OSError, path: Path) -> OutputError:
-    """Return the one-line error that says why the video `path` cannot be written."""
+    """Return a one-line error that says why the video `path` cannot be written."""
     if isinstance(error, OSError):
         return output_error(error, path)
     return OutputError(f"the video cannot be encoded ({error.strerror})", where=path)

@@ -1,4 +1,4 @@
-"""What MP4 can hold, and which part of a torn fragmented MP4 is whole.
+"""The limits of MP4 time stamps, and the intact part of a torn fragmented MP4.
 
 Source: ISO/IEC 14496-12 (ISO base media file format), sections 4.2 (boxes) and 8.8 (fragments).
 """
@@ -22,14 +22,14 @@ _USUAL_STEP_S: Final = Fraction(1, 30)
 def mp4_unit(time_base: Fraction) -> Fraction:
     """Return the unit, 1/n seconds, in which every stamp of `time_base` is a whole number.
 
-    Time bases finer than 0.1 microseconds give 1 microsecond, to which stamps are then rounded.
+    For time bases finer than 0.1 microseconds it is 1 microsecond, to which stamps are then rounded.
     """
     unit = Fraction(1, time_base.denominator)
     return unit if time_base.denominator <= FINEST_UNIT else FALLBACK_UNIT
 
 
 def mp4_timescale(unit: Fraction) -> int:
-    """Return units a second as FFmpeg's MP4 writer stores them: doubled until at least 10000."""
+    """Return the timescale that FFmpeg's MP4 writer stores for a unit: doubled until at least 10000."""
     timescale = unit.denominator
     while timescale < _LEAST_TIMESCALE:
         timescale *= 2
@@ -37,18 +37,18 @@ def mp4_timescale(unit: Fraction) -> int:
 
 
 class StampRepair:
-    """Turns source stamps into stamps that MP4 can hold: whole, from 0 up, strictly rising.
+    """Converts source stamps to stamps that MP4 can hold: whole, from 0 up, strictly rising.
 
-    Good stamps pass unchanged. A stamp that does not rise becomes the one before plus one unit. Where time
-    falls back by more than a second (a restarted clock), the rest is shifted to go on from there, and so is
-    what follows a pause too long for MP4. Stamps before 0 shift the whole video to begin at 0.
+    Good stamps pass unchanged. A stamp that does not rise becomes the one before plus one unit. After a clock
+    that falls back by more than a second (a restart), or a pause too long for MP4, all later stamps are
+    shifted to continue from there. If the first stamp is negative, all are shifted to begin at 0.
 
     `unit` is seconds per output stamp.
     """
 
     def __init__(self, unit: Fraction) -> None:
         self.unit = unit
-        self.repaired = 0  # stamps that did not pass unchanged
+        self.repaired = 0  # number of stamps that did not pass unchanged
         self._offset = 0
         self._last: int | None = None
         self.step = max(1, round(_USUAL_STEP_S / unit))
@@ -76,7 +76,7 @@ class StampRepair:
 
 
 def whole_fragments_bytes(path: Path) -> int:
-    """Return how many leading bytes of a torn fragmented MP4 form a valid file; 0 when none do.
+    """Return how many leading bytes of a torn fragmented MP4 form a valid file; 0 if none do.
 
     `OSError`: the file cannot be read.
     """
@@ -96,8 +96,8 @@ def whole_fragments_bytes(path: Path) -> int:
 def is_whole(path: Path) -> bool:
     """Return whether an MP4 was written to its end.
 
-    FFmpeg does not report every failed write of the last bytes; the boxes of the file tell. `OSError`: the
-    file cannot be read.
+    Judged by the boxes of the file, because FFmpeg does not report every failed write of the last bytes.
+    `OSError`: the file cannot be read.
     """
     boxes = list(_boxes(path))
     kinds = {kind for kind, _ in boxes}

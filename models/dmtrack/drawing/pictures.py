@@ -1,4 +1,4 @@
-"""Pictures without loss: an FFV1 video in Matroska, or a folder of PNG files with their times."""
+"""Lossless pictures: an FFV1 video in Matroska, or a folder of PNG files with their times."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class PictureWriter(ClosedOnExit):
 
 
 def picture_writer(path: Path, *, overwrite: bool = False) -> PictureWriter:
-    """Return what writes to `path`: a video where the name ends in .mkv, else a folder of pictures.
+    """Return the writer for `path`: of a video if the name ends in .mkv, else of a folder of pictures.
 
     `OutputError`: the result exists, or the name is that of another kind of file.
     """
@@ -75,7 +75,7 @@ def picture_writer(path: Path, *, overwrite: bool = False) -> PictureWriter:
 
 
 class LosslessVideo(PictureWriter):
-    """Writes pictures to a Matroska file, each bit as it is, in constant memory.
+    """Writes pictures to a Matroska file without loss, in constant memory.
 
     It keeps the clock of its pictures, by which they are paired with others. Matroska counts milliseconds:
     times are rounded to them, and pictures less than one apart are moved. `OutputError`: the file exists, or
@@ -95,7 +95,7 @@ class LosslessVideo(PictureWriter):
         """
         try:
             if self._open is None:
-                self._open = self._begun(picture)
+                self._open = self._opened_stream(picture)
             container, stream = self._open
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
             frame.pts, frame.time_base = self._stamp(pts, time_base), _MATROSKA_UNIT
@@ -106,7 +106,7 @@ class LosslessVideo(PictureWriter):
     def close(self) -> None:
         """Give the video its final name; without any picture no file is made.
 
-        `OutputError`: the end cannot be written; what was written stays under its final name.
+        `OutputError`: the end cannot be written; the part that was written stays under the final name.
         """
         part = self._part
         if self._open is None or part is None:
@@ -119,11 +119,11 @@ class LosslessVideo(PictureWriter):
                 part.publish()
             part.discard()
 
-    def _begun(self, picture: Picture) -> tuple[av.container.OutputContainer, VideoStream]:
+    def _opened_stream(self, picture: Picture) -> tuple[av.container.OutputContainer, VideoStream]:
         self._part = PartFile(self._path)
         container = av.open(str(self._part.path), "w", format="matroska")
         height, width = picture.shape[:2]
-        # The encoder cuts pictures into slices on its own, and refuses very narrow ones.
+        # The encoder chooses the number of slices itself, and refuses its own choice for narrow pictures.
         options = {"slices": "1"} if min(height, width) < _LEAST_SLICED_PX else {}
         stream = container.add_stream("ffv1", rate=NOMINAL_RATE, options=options)
         stream.height, stream.width = height, width
@@ -133,9 +133,9 @@ class LosslessVideo(PictureWriter):
 
 
 class PictureFolder(PictureWriter):
-    """Writes `000000.png`, `000001.png` ... and their times in microseconds, a line each.
+    """Writes `000000.png`, `000001.png` ... and a file of their times in microseconds, one a line.
 
-    `OutputError`: pictures are there already, or the folder cannot be made or written to.
+    `OutputError`: the folder already holds pictures, or cannot be made or written to.
     """
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
@@ -147,14 +147,14 @@ class PictureFolder(PictureWriter):
                     "the folder holds pictures already", where=path, hint="give --overwrite or another folder"
                 )
         refuse_input(path / "000000.png")
-        self._times = LineFile(path / TIMES_FILE, overwrite=overwrite)  # holds the folder against other runs
+        self._times = LineFile(path / TIMES_FILE, overwrite=overwrite)  # locks the folder against other runs
         with os_errors_translated(path):
             for file in old:
                 file.unlink()
         self._written = 0
 
     def write(self, picture: Picture, pts: int, time_base: Fraction) -> None:
-        """Write one picture and its time; `OutputError` where the disk is full."""
+        """Write one picture and its time; `OutputError` if the disk is full."""
         path = self._folder / f"{self._written:06d}.png"
         write_atomically(path, encoded_picture(picture), durable=False)
         self._times.append(f"{round(pts * time_base * 1_000_000)}\n")
@@ -171,18 +171,18 @@ class PictureFolder(PictureWriter):
 # --- the pictures of an event file ---------------------------------------------------------------
 
 Watcher = Callable[[int, int | None], None]
-"""Is told how many pictures are drawn, from 0 on, and how many are expected if that is known."""
+"""Called with the number of pictures drawn, from 0 on, and the expected number if that is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class DrawnEvents:
-    """What was drawn."""
+    """The result of drawing events."""
 
     info: VideoInfo  # the format, the size of the sensor and the rate of the pictures
-    totals: EventTotals  # what was in the file
-    pictures: int  # how many were written
-    damaged: int  # events and records left out
-    notes: tuple[str, ...]  # what had to be assumed, a sentence each
+    totals: EventTotals  # the counts of the file
+    pictures: int  # number of pictures written
+    damaged: int  # number of events and records left out
+    notes: tuple[str, ...]  # assumptions that were made, a sentence each
 
 
 def draw_events(
@@ -198,14 +198,14 @@ def draw_events(
     overwrite: bool = False,
     watch: Watcher = lambda done, expected: None,
 ) -> DrawnEvents:
-    """Draw the events of a file as pictures. However it ends, what was drawn is on disk.
+    """Draw the events of a file as pictures. However it ends, the pictures drawn so far are on disk.
 
-    A picture is drawn for each frame of `like`, with `offset_s` added to the times of the events. Without it
-    `frame_rate` pictures a second are drawn, or, with None and a number of events a picture, one whenever so
-    many have come. `end` is the first picture not drawn any more. `watch` is called before the first picture
-    and after each; what it raises ends the drawing. `InputError`: a file cannot be opened or read, or is
-    damaged; `OutputError`: the pictures exist, or cannot be written; `ConfigError`: a library is missing, or
-    no picture lies between start and end.
+    A picture is drawn for each frame of `like`, with `offset_s` added to the times of the events. Without
+    `like` `frame_rate` pictures a second are drawn, or, if that is None and the options give a number of
+    events a picture, one for every such number. `end` is the first picture that is not drawn. `watch` is
+    called before the first picture and after each; an exception of it ends the drawing. `InputError`: a file
+    cannot be opened or read, or is damaged; `OutputError`: the pictures exist, or cannot be written;
+    `ConfigError`: a library is missing, or no picture lies between start and end.
     """
     clock = None
     if like is not None:

@@ -1,4 +1,4 @@
-"""`render`: boxes from files, drawn on a recording in the colours of their targets, or of their files."""
+"""`render`: draw boxes from files on a recording, in the colours of their targets or of their files."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ _SUFFIXES: Final = (".mp4", *ANIMATIONS)
 class BoxLayer:
     """The boxes of one file, as they are drawn."""
 
-    name: str  # what the legend calls it
-    results: RecordingResults  # what is drawn
-    # Of all its boxes; None gives each target its own, as `dmtrack track` does
+    name: str  # name in the legend
+    results: RecordingResults  # the boxes
+    # Colour of all its boxes; None gives each target its own, as `dmtrack track` does
     colour: Colour | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What was drawn."""
+    """The result of a rendering."""
 
-    frames: int  # how many
+    frames: int  # number of frames drawn
     last_index: int  # index of the last one
-    boxes: dict[str, int]  # how many of each layer, by its name
+    boxes: dict[str, int]  # number of boxes drawn, by the name of the layer
 
 
 def require_video_name(path: Path) -> Path:
-    """Return the path of a video to write; `OutputError` where it is no name of an MP4, GIF or WebP file."""
+    """Return the path of a video to write; `OutputError` unless it names an MP4, GIF or WebP file."""
     if path.suffix.lower() not in _SUFFIXES:
         hint = f"give a name that ends in {', '.join(_SUFFIXES)}"
         raise OutputError("the video is an MP4, GIF or WebP file", where=path, hint=hint)
@@ -66,13 +66,12 @@ def read_layers(
     source: ResultFormat | None = None,
     clip: Clip | None = None,
 ) -> list[BoxLayer]:
-    """Read the boxes to draw: a layer a file, one alone with a colour a target, several with a colour a file.
+    """Read the boxes to draw, one layer a file: one file gets a colour a target, several a colour a file.
 
-    Where nothing is given, the ground truth beside the recording is taken; that of a `clip` belongs to the
-    frames that its data set says, as far as it fits. `name` tells which recording of a
-    file with several is meant; without `source` the format is found out. `FormatError`: a file cannot be
-    read, or it does not say which of its recordings is meant; `BoxError`: nothing was given, and there is no
-    ground truth.
+    Without files, the ground truth beside the recording is used; that of a `clip` belongs to the frames that
+    its data set defines, as far as it fits. `name` selects the recording in a file with several; `source`
+    None detects the format. `FormatError`: a file cannot be read, or it is unclear which of its recordings to
+    draw; `BoxError`: no file was given, and there is no ground truth.
     """
     paths = given or find_ground_truth(rgb)
     if not paths:
@@ -83,13 +82,13 @@ def read_layers(
         )
     found = []
     if clip is not None and not given and source is None:
-        with suppress(InputError):  # what does not fit is drawn a row a frame, or told below
+        with suppress(InputError):  # ground truth that does not fit is drawn a row a frame, or reported below
             found = [_annotated(sequence) for sequence in open_clip(clip)]
     if not found:
-        found = [_meant(path, read_results(_own_file(path), source), name) for path in paths]
+        found = [_recording_named(path, read_results(_result_file(path), source), name) for path in paths]
     if len(found) == 1:
         return [BoxLayer(paths[0].name, found[0])]
-    layers = zip(_distinct(paths), found, strict=True)
+    layers = zip(_distinct_names(paths), found, strict=True)
     return [
         BoxLayer(file, results, target_colour(number))
         for number, (file, results) in enumerate(layers, start=1)
@@ -108,12 +107,12 @@ def render(
     pixel_aspect: Fraction = Fraction(1),
     on_frame: Callable[[int], None] = lambda _: None,
 ) -> Rendered:
-    """Draw boxes on every pair; the video has the time stamps of RGB, and however this ends, what was drawn.
+    """Draw boxes on every pair into a video with RGB's time stamps; an interrupted video is kept, too.
 
-    `video` is `.mp4`, or `.gif` or `.webp` of a short part; the CUDA device `gpu` encodes it, if it can.
-    `pixel_aspect` is how many times as wide as high pixels of RGB are shown. `on_frame` is told how many
-    frames were drawn; what it raises ends the video. `InputError`: the recording is damaged beyond use;
-    `OutputError`: the video exists, is no MP4, GIF or WebP, is too long for an animation, or cannot be
+    `video` is `.mp4`, or `.gif` or `.webp` for a short part; the CUDA device `gpu` encodes it, if it can.
+    `pixel_aspect` is the displayed width of an RGB pixel over its height. `on_frame` is called with the
+    number of frames drawn; an exception of it ends the video. `InputError`: the recording is damaged beyond
+    use; `OutputError`: the video exists, is not MP4, GIF or WebP, is too long for an animation, or cannot be
     written.
     """
     legend = [LegendEntry(layer.name, layer.colour) for layer in layers if layer.colour is not None]
@@ -141,7 +140,7 @@ def render(
         for pair in pairs:
             if not frames:
                 for index in range(pair.rgb.index - options.trail_frames, pair.rgb.index):
-                    trails_at(index)  # what lies before the first frame drawn is known as well
+                    trails_at(index)  # so that trails begin before the first frame drawn
             last_index = pair.rgb.index
             marks: list[Mark] = []
             for layer, targets, is_alone in zip(layers, targets_of, alone, strict=True):
@@ -158,13 +157,13 @@ def render(
 
 
 def _usual_step(results: RecordingResults) -> int:
-    """Return how many frames lie from one with boxes to the next: more than 1 in sparse ground truth."""
+    """Return the usual distance of frames with boxes: more than 1 in sparse ground truth."""
     indices = [frame.frame_index for frame in results.frames if frame.targets]
     return median_low([later - index for index, later in pairwise(indices)] or [1])
 
 
 def misplaced(layers: Sequence[BoxLayer], size: tuple[int, int]) -> list[str]:
-    """Say which boxes are of pictures of another size than `size`, width and height, a sentence a layer."""
+    """Return a sentence for each layer whose boxes are for pictures of another `size` (width, height)."""
     sentences = []
     for layer in layers:
         rows, said = layer.results.rows, of_another_size(layer.results.size, size)
@@ -178,7 +177,7 @@ def misplaced(layers: Sequence[BoxLayer], size: tuple[int, int]) -> list[str]:
 
 
 def left_out(layers: Sequence[BoxLayer], rendered: Rendered, *, is_cut: bool = False) -> list[str]:
-    """Say what was not drawn, a sentence a layer."""
+    """Return a sentence for each layer with boxes that were not drawn."""
     sentences = []
     for layer in layers:
         indices = [frame.frame_index for frame in layer.results.frames if frame.targets]
@@ -199,8 +198,8 @@ def _annotated(sequence: AnnotatedSequence) -> RecordingResults:
     return gatherer.results(sequence.name)
 
 
-def _own_file(path: Path) -> Path:
-    """Return the file at `path`, or in the results folder there."""
+def _result_file(path: Path) -> Path:
+    """Return the file at `path`, or the one in the results folder there."""
     files = result_files(path)
     if len(files) > 1 and files[0].parent != path:
         raise FormatError(
@@ -211,8 +210,8 @@ def _own_file(path: Path) -> Path:
     return files[0]
 
 
-def _meant(path: Path, found: tuple[RecordingResults, ...], name: str) -> RecordingResults:
-    """Return the one recording of a file, or the one of that name."""
+def _recording_named(path: Path, found: tuple[RecordingResults, ...], name: str) -> RecordingResults:
+    """Return the only recording of a file, or the one with that name."""
     if len(found) == 1:
         return found[0]
     for results in found:
@@ -226,8 +225,8 @@ def _meant(path: Path, found: tuple[RecordingResults, ...], name: str) -> Record
     )
 
 
-def _distinct(paths: Sequence[Path]) -> list[str]:
-    """Return the shortest ends of the paths that tell them apart."""
+def _distinct_names(paths: Sequence[Path]) -> list[str]:
+    """Return the shortest path endings that tell the paths apart."""
     parts = [path.absolute().parts for path in paths]
     for length in range(1, max(len(one) for one in parts) + 1):
         names = [str(Path(*one[-length:])) for one in parts]

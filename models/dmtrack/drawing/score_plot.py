@@ -20,8 +20,8 @@ from dmtrack.video.gauge import AuxUnit
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST_SPANS: Final = 1024  # above this, neighbouring spans are joined: more than a picture has columns
-MOST_ROWS: Final = 12  # more targets than this are left out of the picture, and it says so
+MOST_SPANS: Final = 1024  # above this, more than a picture has columns, neighbouring spans are joined
+MOST_ROWS: Final = 12  # targets beyond this number are left out of the picture, with a note
 STATE_COLOURS: Final = {
     TrackState.INIT: "#4c78a8",
     TrackState.TRACKED: "#59a14f",
@@ -42,14 +42,14 @@ _SCORE_INCHES, _ROW_INCHES, _EXTRA_INCHES, _FRAME_INCHES = 2.6, 0.28, 1.4, 0.9
 
 @dataclass(slots=True)
 class TargetSpan:
-    """One target over some frames in a row."""
+    """One target over several consecutive frames."""
 
     lowest: float  # lowest score
     total: float  # sum of the scores
-    frames: int  # their number
-    state: TrackState  # the worst state: init, tracked, uncertain, lost
-    measured: float = 0.0  # sum of what the second stream measures
-    measures: int = 0  # frames in which it does
+    frames: int  # number of frames
+    state: TrackState  # the worst state, in the order of `STATE_COLOURS`
+    measured: float = 0.0  # sum of the measures by the second stream
+    measures: int = 0  # number of frames with a measure
 
     @property
     def mean(self) -> float:
@@ -57,7 +57,7 @@ class TargetSpan:
         return self.total / self.frames
 
     def join(self, other: TargetSpan) -> None:
-        """Take in the frames of another span."""
+        """Add the frames of another span."""
         self.lowest = min(self.lowest, other.lowest)
         self.total += other.total
         self.frames += other.frames
@@ -68,13 +68,13 @@ class TargetSpan:
 
 @dataclass(slots=True)
 class Span:
-    """Some frames in a row."""
+    """Several consecutive frames."""
 
-    start_s: float  # time of the first one
-    frames: int  # their number
-    targets: dict[int, TargetSpan]  # what is known of each target, by id
-    skew_ms: float | None  # the skew that is farthest from 0; None where no frame has a partner
-    alone: int  # frames without a partner
+    start_s: float  # time of the first frame
+    frames: int  # number of frames
+    targets: dict[int, TargetSpan]  # by id
+    skew_ms: float | None  # the skew furthest from 0; None if no frame has a partner
+    alone: int  # number of frames without a partner
 
     @classmethod
     def of(cls, result: FrameResult) -> Span:
@@ -88,7 +88,7 @@ class Span:
         return cls(float(pair.elapsed_s), 1, targets, skew_ms, int(pair.aux is None))
 
     def join(self, other: Span) -> None:
-        """Take in the frames of the span that follows."""
+        """Add the frames of the span that follows."""
         self.frames += other.frames
         self.alone += other.alone
         for target_id, span in other.targets.items():
@@ -99,12 +99,12 @@ class Span:
 
 
 class ScorePlotSink(Sink):
-    """Draws `score.png` when the run ends, however it ends.
+    """Draws `score.png` when the run ends, however it ends, in constant memory.
 
-    In constant memory: kept are spans of equally many frames, their number doubled when there are too many.
+    It keeps spans of equally many frames, and doubles that number when there are too many spans.
 
-    `thresholds` are scores that mean something, by name: drawn as lines. `OutputError`: the file exists, or
-    the folder cannot be written to.
+    `thresholds` are scores to draw as lines, by name. `OutputError`: the file exists, or the folder cannot be
+    written to.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class ScorePlotSink(Sink):
         self._closed = False
 
     def write(self, result: FrameResult) -> None:
-        """Take note of one frame; with the first one, begin to load what draws, which takes a while."""
+        """Record one frame; at the first one start to load matplotlib, which takes a while."""
         if not self.spans:
             threading.Thread(target=_load_plotting, name="loading matplotlib", daemon=True).start()
         span = Span.of(result)
@@ -136,7 +136,7 @@ class ScorePlotSink(Sink):
         self.spans.append(span)
 
     def close(self) -> None:
-        """Draw the picture, unless the run has no frames; `OutputError` where it cannot be written."""
+        """Draw the picture, unless the run has no frames; `OutputError` if it cannot be written."""
         if self._closed:
             return
         self._closed = True
@@ -145,7 +145,7 @@ class ScorePlotSink(Sink):
 
 
 def _load_plotting() -> None:
-    # What goes wrong here is said when the picture is drawn.
+    # Errors are reported when the picture is drawn.
     with contextlib.suppress(Exception):
         import matplotlib.figure  # noqa: F401
 
@@ -155,10 +155,10 @@ def draw_spans(
 ) -> bytes:
     """Return the picture of a run as PNG.
 
-    There is at least one span, and they are in order; `last_s` is the time of the last frame, `unit` that of
-    what the second stream measures, if anything.
+    `spans` are in order, at least one; `last_s` is the time of the last frame, `unit` that of the second
+    stream's measures, if there are any.
     """
-    from matplotlib.figure import Figure  # takes half a second, unless it was loaded meanwhile
+    from matplotlib.figure import Figure  # takes half a second, unless it is loaded by now
 
     ids = sorted({target_id for span in spans for target_id in span.targets})
     shown = ids[:MOST_ROWS]
@@ -167,7 +167,7 @@ def draw_spans(
     heights = [_SCORE_INCHES, _ROW_INCHES * max(1, len(shown)), *extra]
     figure = Figure(figsize=(_WIDTH_INCHES, sum(heights) + _FRAME_INCHES), layout="constrained")
     axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
-    # The last frame lasts as long as the others, as far as anybody knows.
+    # The last frame is assumed to last as long as the others.
     frames, length = sum(span.frames for span in spans), last_s - spans[0].start_s
     end_s = last_s + (length / (frames - 1) if frames > 1 and length > 0 else 1.0)
     edges = [*(span.start_s for span in spans), end_s]

@@ -19,30 +19,30 @@ from dmtrack.video.position import Position
 
 MOMENTS: Final = 5  # rows of a sheet
 REACH_FRAMES: Final = 2_000
-"""Moments are spread over so many frames of a video at most: what comes later takes long to reach."""
+"""Moments lie within this many frames of a video: later ones take long to reach."""
 _CELL_WIDTH_PX: Final = 480
 _RULE_PX: Final = 4
 _GROUND: Final = 255
 
 
 def spread_indices(frame_count: int | None, *, is_folder: bool = False) -> list[int]:
-    """Return the 0-based indices of frames spread over a recording, the first and nearly the last among them.
+    """Return the 0-based indices of frames spread over a recording, including the first and nearly the last.
 
-    `frame_count` is None where a recording does not say it; any picture of a folder is reached at once.
+    `frame_count` is None if unknown; in a folder every picture can be reached at once.
     """
     last = max(1, REACH_FRAMES if frame_count is None else frame_count) - 1
     if not is_folder:
         last = min(last, REACH_FRAMES - 1)
-    # the count that a container claims may be one too many
+    # the count that a container claims may be one too high
     last = max(0, last - 1) if last > MOMENTS else last
     return sorted({round(last * number / (MOMENTS - 1)) for number in range(MOMENTS)})
 
 
 def pairs_at(open_at: Callable[[Position], PairedSource], indices: Sequence[int]) -> list[FramePair]:
-    """Read the pairs of these frames, those that can be read.
+    """Read the pairs of these frames, leaving out those that cannot be read.
 
-    `open_at` opens the recording so that its first pair is that of an index; `indices` rise. `InputError`:
-    none of them can be read; `ConfigError`: none of them is there.
+    `open_at` opens the recording so that its first pair has the given index; `indices` rise. `InputError`:
+    none of them can be read; `ConfigError`: none of them exists.
     """
     found: list[FramePair] = []
     failure: InputError | ConfigError | None = None
@@ -58,9 +58,9 @@ def pairs_at(open_at: Callable[[Position], PairedSource], indices: Sequence[int]
 
 
 def contact_sheet(pairs: Sequence[FramePair], marks: Mapping[int, Sequence[Mark]] | None = None) -> Picture:
-    """Draw one row a pair: RGB, the second stream, and both blended; RGB alone where there is no second.
+    """Draw one row for each pair: RGB, the second stream, and both blended; or RGB alone.
 
-    There is at least one pair, all are of one size; `marks` are by frame index. The sheet is `(H, W, 3)` RGB.
+    There is at least one pair, all of one size; `marks` are by frame index. The sheet is `(H, W, 3)` RGB.
     """
     layouts = (Layout.RGB, Layout.AUX, Layout.OVERLAY) if pairs[0].image.shape[2] > 3 else (Layout.RGB,)
     boxes = marks or {}
@@ -72,7 +72,7 @@ def contact_sheet(pairs: Sequence[FramePair], marks: Mapping[int, Sequence[Mark]
 
 
 def write_sheet(path: Path, sheet: Picture, *, overwrite: bool = False) -> None:
-    """Write a sheet as PNG; `OutputError` where the file exists, is no `.png`, or cannot be written."""
+    """Write a sheet as PNG; `OutputError` if the file exists, is not a `.png`, or cannot be written."""
     if path.suffix.lower() != ".png":
         raise OutputError("the sheet is a PNG picture", where=path, hint="give a name that ends in .png")
     prepare_folder(path.parent, [path.name], overwrite=overwrite)

@@ -1,4 +1,4 @@
-"""Trails: where targets were in the frames before; and what else a person may want of a video of boxes."""
+"""Trails, the recent paths of targets, and the options of a video of boxes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from dmtrack.options import Option, make_exact
 from dmtrack.tracking.result import TrackedBox, TrackState
 
 UNSEEN: Final = frozenset({TrackState.LOST, TrackState.ABSENT})
-"""States in which nobody knows where the target is."""
+"""States in which the place of the target is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoOptions:
-    """What a video of boxes shows besides them, and how large."""
+    """What a video of boxes shows besides them, and its size."""
 
     trail_frames: Annotated[
         int,
@@ -49,7 +49,7 @@ PLAIN: Final = VideoOptions()
 class Trails:
     """The trails of all targets, frame by frame."""
 
-    frames: int  # how many frames long they are
+    frames: int  # length in frames
     _seen: dict[tuple[int, int], deque[tuple[int, tuple[float, float] | None]]] = field(default_factory=dict)
     _colours: dict[tuple[int, int], Colour] = field(default_factory=dict)
     _steps: dict[tuple[int, int], int] = field(default_factory=dict)
@@ -62,10 +62,10 @@ class Trails:
         layer: int = 0,
         step: int = 1,
     ) -> None:
-        """Take note of a target.
+        """Record a target's place.
 
-        `frame_index` rises; where the target is lost, the trail is broken. `layer` tells targets of several
-        files apart, and `step` says after how many frames the next box of one is due.
+        `frame_index` rises; a lost target interrupts the trail. `layer` tells targets of several files apart,
+        and `step` is the usual distance of frames with boxes.
         """
         if not self.frames:
             return
@@ -75,7 +75,7 @@ class Trails:
         self._colours[key], self._steps[key] = colour or target_colour(target.target_id), step
 
     def at(self, frame_index: int) -> list[Trail]:
-        """Return the trails at a frame, once all its targets are noted: a stretch in sight each."""
+        """Return the trails at a frame, after all its targets were noted: one for each unbroken stretch."""
         trails = []
         for key, seen in list(self._seen.items()):
             while seen and seen[0][0] < frame_index - self.frames:

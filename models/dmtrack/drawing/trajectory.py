@@ -1,4 +1,4 @@
-"""`trajectory.png`: where targets went, over the last frame, coloured by time; from above too with depth."""
+"""`trajectory.png`: paths of targets over the last frame, coloured by time; with depth also from above."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ from dmtrack.tracking.result import FrameResult, TrackedBox
 from dmtrack.video.frame import FramePair
 from dmtrack.video.picture_file import encoded_picture
 
-MOST_POINTS: Final = 1024  # of a path; every second one is left out above this
+MOST_POINTS: Final = 1024  # of a path; above this every second point is dropped
 TIME_COLOURS: Final[tuple[Colour, ...]] = ((86, 180, 233), (240, 228, 66), (213, 94, 0))
-"""Of the first frame, the middle and the last one: bright on any picture, and apart to colour-blind eyes."""
+"""For the first frame, the middle and the last: bright on any picture, and distinct to colour-blind eyes."""
 _UNSEEN_COLOUR: Final[Colour] = (170, 170, 170)
 _MARGIN: Final = 0.12
 _LEAST_SPAN_M: Final = 0.5
 _GRID_LINES: Final = 5
-_LONGEST_PX: Final = 1920  # larger frames are drawn smaller: nobody needs ten megabytes to see a path
+_LONGEST_PX: Final = 1920  # larger frames are shrunk: a path needs no picture of ten megabytes
 
 Point = tuple[float, float]
 
@@ -52,25 +52,25 @@ Point = tuple[float, float]
 class Step:
     """A point of a path."""
 
-    time_s: float  # when
+    time_s: float
     middle: Point  # of the box, in px of the frame
-    # To the right of the camera and ahead of it, in metres; None where it is not known
+    # Metres to the right of the camera and ahead of it; None if unknown
     ground_m: Point | None
-    is_joined: bool  # the target was in sight ever since the point before
+    is_joined: bool  # whether the target was in sight all the way from the point before
 
 
 @dataclass(slots=True)
 class TargetPath:
-    """Where a target went, in a bounded number of points."""
+    """The path of a target, in a bounded number of points."""
 
     last: TrackedBox  # the last box
     steps: list[Step] = field(default_factory=list)  # in order
-    is_seen: bool = False  # whether the target was in sight there
+    is_seen: bool = False  # whether the target was in sight in the last frame
     _every: int = 1
     _since: int = 0
 
     def add(self, target: TrackedBox, time_s: float) -> None:
-        """Take note of a frame; where the target is lost, the path is broken."""
+        """Add a frame; a lost target interrupts the path."""
         was_seen, self.is_seen = self.is_seen, target.state not in UNSEEN
         if not self.is_seen:
             return
@@ -78,7 +78,7 @@ class TargetPath:
         place = target.measure and target.measure.position_m
         ground_m = (place[0], place[2]) if place else None
         step = Step(time_s, (target.box.cx, target.box.cy), ground_m, was_seen)
-        if self._since and was_seen:  # the newest point is moved on, until it is far enough from the others
+        if self._since and was_seen:  # replace the newest point until it is far enough from the one before
             step = replace(step, is_joined=self.steps.pop().is_joined)
         self.steps.append(step)
         self._since = (self._since + 1) % self._every
@@ -97,7 +97,7 @@ class TargetPath:
 
 
 class TrajectorySink(Sink):
-    """Draws `trajectory.png` when the run ends, however it ends; in constant memory.
+    """Draws `trajectory.png` when the run ends, however it ends, in constant memory.
 
     `OutputError`: the file exists, or the folder cannot be written to.
     """
@@ -109,7 +109,7 @@ class TrajectorySink(Sink):
         self.paths: dict[int, TargetPath] = {}
 
     def write(self, result: FrameResult) -> None:
-        """Take note of one frame."""
+        """Add one frame."""
         time_s = float(result.pair.elapsed_s)
         if self._last is None:
             self._first_s = time_s
@@ -120,7 +120,7 @@ class TrajectorySink(Sink):
             self.paths[target_id].is_seen = False  # it is absent
 
     def close(self) -> None:
-        """Draw the picture, unless the run has no frames; `OutputError` where it cannot be written."""
+        """Draw the picture, unless the run has no frames; `OutputError` if it cannot be written."""
         last, self._last = self._last, None
         if last is not None:
             picture = draw_paths(last, list(self.paths.values()), self._first_s)
@@ -128,9 +128,9 @@ class TrajectorySink(Sink):
 
 
 def draw_paths(pair: FramePair, paths: Sequence[TargetPath], first_s: float) -> Picture:
-    """Return a picture, `(H, W, 3)` uint8 RGB, of paths over a frame, with a scale of time below.
+    """Return a picture, `(H, W, 3)` uint8 RGB, of paths over a frame, with a time scale below.
 
-    The top view is beside it where some path knows its place in space.
+    If some path has positions in space, a view from above is beside it.
     """
     marks = []
     for path in paths:
@@ -155,7 +155,7 @@ def draw_paths(pair: FramePair, paths: Sequence[TargetPath], first_s: float) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """From the first to the last time."""
+    """The time from the first to the last frame."""
 
     first_s: float
     last_s: float
@@ -168,7 +168,7 @@ class _Span:
 
 
 def _draw_path(panel: Picture, points: Sequence[Point], steps: Sequence[Step], span: _Span, pen: Pen) -> None:
-    """Draw a path, its rim first; a dot where it begins, thin dashes where the target was not in sight."""
+    """Draw a path with its rim; a dot at its start, and thin dashes where the target was out of sight."""
     ends = list(pairwise(points))
     dark_px = pen.line_px + 2 * pen.rim_px
     for (start, end), step in zip(ends, steps[1:], strict=True):
@@ -214,7 +214,7 @@ def _time_scale(width: int, span: _Span, pen: Pen) -> Picture:
 def _top_view(
     paths: Iterable[Sequence[Step]], colours: Sequence[Colour], side_px: int, span: _Span, pen: Pen
 ) -> Picture:
-    """Return a square with the paths from above, the camera below, on a grid of metres."""
+    """Return a square view of the paths from above, with the camera at the bottom and a grid of metres."""
     paths = list(paths)
     places = np.array([step.ground_m for path in paths for step in path])
     low, high = places.min(axis=0), places.max(axis=0)
@@ -248,6 +248,6 @@ def _top_view(
 
 
 def _round_step(step: float) -> float:
-    """Return the next number that is 1, 2 or 5 times a power of ten."""
+    """Round up to 1, 2 or 5 times a power of ten."""
     power = 10.0 ** math.floor(math.log10(step))
     return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= step * (1 - 1e-9))

@@ -1,9 +1,9 @@
 """Annotated video: H.264 in MP4 with the time stamps of the source, counted from the first picture.
 
-While it grows, the file is a fragmented MP4 under a temporary name: whatever stops the run, its whole
-fragments play. Closing copies the packets, without encoding again, into a plain MP4 with its index in
-front, which every player can seek. The encoder never sees source times: it numbers frames,
-and packets are stamped afterwards, so that stamps are exact whatever a codec's own clock allows.
+While it is written, the file is a fragmented MP4 under a temporary name: whatever stops the run, its complete
+fragments can be played. Closing copies the packets, without encoding again, into a plain MP4 with its index
+in front, which every player can seek. The encoder never sees source times: it numbers frames, and packets get
+their stamps afterwards, so that these are exact whatever the codec's own clock allows.
 """
 
 from __future__ import annotations
@@ -50,13 +50,12 @@ _TORN_HINT: Final = "is the disk full?"
 class VideoWriter:
     """Writes pictures to an MP4 file, each with its own time stamp, in constant memory.
 
-    Stamps are counted from the first picture: whatever a clock says there, a player would wait for it.
+    Stamps are counted from the first picture, because a player would wait for any time before it. The first
+    picture fixes the size (odd sides are padded by one px); later ones of another size are fitted to it.
+    Without any picture no file is made.
 
-    The first picture fixes the size (odd sides are padded by one px); later ones of another size are
-    fitted to it. Without any picture no file is made.
-
-    The CUDA device `gpu` encodes, if it can; None encodes on the processor. `OutputError`: the file exists,
-    or its folder cannot be made or written to.
+    The CUDA device `gpu` encodes, if it can; None encodes on the CPU. `OutputError`: the file exists, or its
+    folder cannot be made or written to.
     """
 
     def __init__(self, path: Path, *, overwrite: bool = False, gpu: int | None = None) -> None:
@@ -65,7 +64,7 @@ class VideoWriter:
         self._gpu = gpu
         self._encoding: _Encoding | None = None
         self.pixel_aspect = Fraction(1)
-        """How many times as wide as high a pixel is shown; may be set before the first picture."""
+        """Displayed width of a pixel over its height; may be set before the first picture."""
         self._origin_pts = 0
         self._closed = False
 
@@ -78,7 +77,7 @@ class VideoWriter:
         """Encode one picture.
 
         `picture` is `(H, W, 3)` uint8 RGB; `pts` counts `time_base` seconds. `OutputError`: the disk is full,
-        or the video cannot be encoded; only `close` is left to do.
+        or the video cannot be encoded; then only `close` may follow.
         """
         if self._closed:
             raise OutputError("writing failed before", where=self._path)
@@ -96,7 +95,7 @@ class VideoWriter:
     def close(self) -> None:
         """Finish the video under its final name; a second call does nothing.
 
-        `OutputError`: the end cannot be written; the part of the video that is whole is kept.
+        `OutputError`: the end cannot be written; the complete part of the video is kept.
         """
         part, encoding = self._part, self._encoding
         if self._closed or part is None or encoding is None:
@@ -120,7 +119,7 @@ class VideoWriter:
         part.discard()
 
     def _published_with_index(self, growing: Path, unit: Fraction) -> bool:
-        """Give a copy with the index in front the final name; False where there is no room for one."""
+        """Publish a copy with the index in front under the final name; False if there is no space for it."""
         indexed = PartFile(self._path, part_path(self._path.with_name(f"{self._path.name}.indexed")))
         why = _TORN
         try:
@@ -136,7 +135,7 @@ class VideoWriter:
         return False
 
     def _keep_whole_fragments(self) -> None:
-        """After a failure: cut off what is torn, and publish the rest if there is any."""
+        """After a failure, cut off the incomplete part, and publish the rest if there is any."""
         self._closed = True
         if self._encoding is not None:
             self._encoding.abandon()
@@ -200,7 +199,7 @@ class _Encoding:
         options = {
             "movflags": _GROWING_FLAGS,
             "movie_timescale": str(mp4_timescale(unit)),
-            "flush_packets": "1",  # a fragment reaches the disk when it is whole
+            "flush_packets": "1",  # write each fragment to disk as soon as it is complete
         }
         self._container = av.open(str(path), "w", format="mp4", options=options)
         stream = self._container.add_stream(
@@ -224,7 +223,7 @@ class _Encoding:
         self._container.close()
 
     def abandon(self) -> None:
-        """Close what is still open, whatever it says."""
+        """Close what is still open, ignoring errors."""
         with contextlib.suppress(FFmpegError, OSError, ValueError):
             self._container.close()
 
@@ -234,7 +233,7 @@ class _Encoding:
                 continue
             number = round(packet.pts * packet.time_base * NOMINAL_RATE)
             stamp = self._stamp_of.pop(number)
-            # The last frame is shown as long as the one before; elsewhere the next stamp decides.
+            # The last frame lasts as long as the one before; all others until the next stamp.
             packet.duration = self._stamp_of.get(number + 1, stamp + self.stamps.step) - stamp
             packet.time_base = self.stamps.unit
             packet.pts = packet.dts = stamp  # equal, as there are no B-frames
@@ -242,7 +241,7 @@ class _Encoding:
 
 
 def _fitted(picture: Picture, width: int, height: int) -> Picture:
-    """Return `picture` at the video's size: padded by one px when odd, scaled when it changed."""
+    """Return `picture` at the video's size: padded by one px if odd, scaled if it differs."""
     right, below = width - picture.shape[1], height - picture.shape[0]
     if right in (0, 1) and below in (0, 1):
         if not right and not below:
@@ -262,7 +261,7 @@ def _planes(picture: Picture) -> Picture:
 
 
 def _copy_packets(source: Path, target: Path, unit: Fraction) -> None:
-    """Copy a fragmented MP4 into a plain one, stamps unchanged, nothing encoded again."""
+    """Copy a fragmented MP4 into a plain one, with the same stamps and without encoding again."""
     options = {"movflags": _FINISHED_FLAGS, "movie_timescale": str(mp4_timescale(unit))}
     with av.open(str(source)) as reader, av.open(str(target), "w", format="mp4", options=options) as writer:
         stream = reader.streams.video[0]
