@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -18,6 +18,7 @@ import pytest
 from clips import archive
 from trackeval import datasets
 
+from dmtrack.boxes.export import losses
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.formats.waypoints import AnnotatorOptions
 from dmtrack.boxes.keyframes import read_keyframes
@@ -410,6 +411,41 @@ def test_kitti_as_it_comes(tmp_path):
     path.write_text(KITTI.replace("1 2 Cyclist 0", "1 2 Cyclist"[:3]))
     with pytest.raises(FormatError, match="row 3"):
         read_one(path)
+
+
+# --- sparse ground truth ---------------------------------------------------------------------------------
+
+
+def seen_in(frames: Mapping[int, Sequence[int]]) -> RecordingResults:
+    """Targets, each a px further to the right in each frame, in the frames in which somebody looked."""
+    gatherer = ResultsGatherer(size=PictureSize(640, 480))
+    for target_id, indices in frames.items():
+        for index in indices:
+            gatherer.add(index, target_id, Box(index, 10 * target_id, 30, 40))
+    return gatherer.results("street")
+
+
+@pytest.mark.parametrize("kind", [ResultFormat.CVAT_VIDEO, ResultFormat.LABEL_STUDIO])
+@pytest.mark.parametrize("keyframe_px", [0, 2])
+def test_between_the_boxes_of_sparse_truth_is_a_line(tmp_path, kind, keyframe_px):
+    """Each target was outside of the picture but in every tenth frame."""
+    sparse = seen_in({1: [0, 10, 20, 40, 50], 2: range(10, 60, 10), 3: range(0, 40, 10)})
+    back = read_one(written(sparse, kind, tmp_path, keyframe_px))
+    drawn = {who: boxes_of(back, who) for who in (1, 2, 3)}
+    assert all(box[0] == pytest.approx(index) for index, box in drawn[2].items())
+    assert list(drawn[2]) == [*range(10, 51)]
+    up_to = 30 if kind is ResultFormat.CVAT_VIDEO else 21  # which draws it to the frame in which it is gone
+    assert list(drawn[1]) == [*range(up_to), *range(40, 51)], "it was looked for in frame 30"
+    assert max(drawn[3]) < 40
+    assert "straight lines" in str(losses([sparse], kind)[-1])
+
+
+@pytest.mark.parametrize("kind", [ResultFormat.CVAT_VIDEO, ResultFormat.LABEL_STUDIO])
+@pytest.mark.parametrize("indices", [[0, 1, 2, 3, 9, 10], [0, 50], [0, 7, 9, 30, 31, 44]])
+def test_what_comes_back_is_no_sparse_truth(tmp_path, kind, indices):
+    results = seen_in({1: indices})
+    assert list(boxes_of(read_one(written(results, kind, tmp_path)), 1)) == indices
+    assert not losses([results], kind)
 
 
 # --- submissions ----------------------------------------------------------------------------------------

@@ -49,6 +49,8 @@ _BOXES_ALONE: Final = (
     ResultFormat.MOTCHALLENGE, ResultFormat.KITTI,
 )  # fmt: skip
 """They hold boxes, and nothing of frames without one."""
+_WITH_LINES: Final = (ResultFormat.CVAT_VIDEO, ResultFormat.LABEL_STUDIO)
+"""They draw a line from one box to the next; of sparse ground truth, too."""
 _SIZED: Final = frozenset({ResultFormat.COCO, ResultFormat.MOTCHALLENGE})
 """They tell the size of the frames, where it is known."""
 
@@ -72,6 +74,7 @@ _WHY: Final = {
         for one in (ResultFormat.MOT, ResultFormat.MOTCHALLENGE, ResultFormat.KITTI)
     },
     **{(one, Content.EMPTY_FRAMES): "no box is written for them" for one in _BOXES_ALONE},
+    **{(one, Content.GAPS): "they get boxes on straight lines" for one in _WITH_LINES},
     (ResultFormat.CVAT, Content.STATES): "lost targets get visibility 0, which CVAT shows as occluded",
 }
 _NOTHING_TO_SAY: Final = frozenset((one, Content.GAPS) for one in _BOXES_ALONE)
@@ -225,7 +228,7 @@ def _empty(results: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(folder for path in results for folder in folders_without_results(path))
 
 
-def losses(recordings: Iterable[RecordingResults], target: ResultFormat) -> tuple[Loss, ...]:
+def losses(recordings: Sequence[RecordingResults], target: ResultFormat) -> tuple[Loss, ...]:
     """Return what is lost when the recordings are written as `target`, one entry a kind of thing."""
     counts: Counter[Content] = Counter()
     holders: Counter[Content] = Counter()
@@ -234,10 +237,11 @@ def losses(recordings: Iterable[RecordingResults], target: ResultFormat) -> tupl
         counts += found
         holders.update(found.keys())
     missing = [content for content in Content if content not in HOLDS[target]]
+    has_lines = target in _WITH_LINES and any(one.usual_step > 1 for one in recordings)
     return tuple(
         Loss(content, target, counts[content], holders[content])
         for content in missing
-        if counts[content] and (target, content) not in _NOTHING_TO_SAY
+        if counts[content] and (has_lines or (target, content) not in _NOTHING_TO_SAY)
     )
 
 

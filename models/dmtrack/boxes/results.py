@@ -7,9 +7,12 @@ unknown is None, never a made-up value.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dmtrack.errors import FormatError, library_needed
@@ -24,6 +27,7 @@ DEFAULT_LABEL: Final = "target"
 """Stands for the label of a target that has none, in formats where each must have one."""
 
 _MOST_ROWS: Final = 10_000_000
+_FEWEST_STEPS: Final = 3
 
 
 class PictureSize(NamedTuple):
@@ -118,6 +122,16 @@ class RecordingResults:
     def boxed_ids(self) -> tuple[int, ...]:
         """The ids of the targets that have a box anywhere, in order."""
         return tuple(sorted({row.target_id for row in self.rows}))
+
+    @property
+    def usual_step(self) -> int:
+        """How many frames lie from one that was looked at to the next: more than 1 in sparse ground truth.
+
+        1 where most distances are not the same: what is missing then may as well be absent.
+        """
+        steps = Counter(later.frame_index - one.frame_index for one, later in pairwise(self.frames))
+        step, often = max(steps.items(), key=itemgetter(1), default=(1, 0))
+        return step if often >= _FEWEST_STEPS and 2 * often > steps.total() else 1
 
     def counted_from(self, first: int) -> RecordingResults:
         """Return the results with the frame `first` as frame 0; none may lie before it."""

@@ -11,8 +11,9 @@
     </annotations>
 
 Frames count from 0. Every frame of a target is written, as CVAT does; in those with `keyframe="0"` CVAT takes
-the line between the keyframes. Where a target has no box, a box with `outside="1"` ends it. A lost target is
-`occluded`; score, state and measure are attributes, which CVAT drops where the task's label has none.
+the line between the keyframes, also of sparse ground truth. Where a target has no box, a box with
+`outside="1"` ends it. A lost target is `occluded`; score, state and measure are attributes, which CVAT drops
+where the task's label has none.
 
 Source: CVAT's manual, "XML annotation format", and the reader of Datumaro (format only).
 """
@@ -108,12 +109,12 @@ def cvat_video_text(results: RecordingResults, options: AnnotatorOptions = EVERY
         rows[row.target_id].append(row)
     for target_id, own in sorted(rows.items()):
         lines.append(f'<track id="{target_id}" label={quoteattr(label_of[target_id])} source="auto">')
-        lines += _box_lines(own, last, options.keyframe_px)
+        lines += _box_lines(own, last, results.usual_step, options.keyframe_px)
         lines.append("</track>")
     return "\n".join([*lines, "</annotations>\n"])
 
 
-def _box_lines(rows: list[TrackedBox], last: int, keyframe_px: float) -> Iterator[str]:
+def _box_lines(rows: list[TrackedBox], last: int, step: int, keyframe_px: float) -> Iterator[str]:
     keyframes = keyframes_among(rows, keyframe_px)
     for row, following in zip_longest(rows, rows[1:]):
         index, said = row.frame_index, known(score=row.score, state=row.state, **measure_cells(row.measure))
@@ -123,8 +124,9 @@ def _box_lines(rows: list[TrackedBox], last: int, keyframe_px: float) -> Iterato
         start = f'<box frame="{index}" outside="0" occluded="{occluded}" keyframe="{keyframe}" {corners}'
         inner = "".join(f'<attribute name="{name}">{value}</attribute>' for name, value in said.items())
         yield f"{start}>{inner}</box>" if inner else f"{start}/>"
-        if index < last and (following is None or following.frame_index > index + 1):
-            yield f'<box frame="{index + 1}" outside="1" occluded="{occluded}" keyframe="1" {corners}/>'
+        after = index + step
+        if after <= last and (following is None or following.frame_index > after):
+            yield f'<box frame="{after}" outside="1" occluded="{occluded}" keyframe="1" {corners}/>'
 
 
 def _of_box(element: ElementTree.Element) -> Iterable[tuple[str, str]]:

@@ -78,7 +78,7 @@ def _regions(results: RecordingResults, options: AnnotatorOptions) -> Iterator[d
             "its positions are fractions of the frame", where=results.name, hint="give its size: --size WxH"
         )
     times = {frame.frame_index: frame.time_s for frame in results.frames if frame.time_s is not None}
-    last = results.frames[-1].frame_index
+    last, step = results.frames[-1].frame_index, results.usual_step
     for target_id in results.boxed_ids:
         rows = [row for row in results.rows if row.target_id == target_id]
         keyframes = keyframes_among(rows, options.keyframe_px)
@@ -87,7 +87,8 @@ def _regions(results: RecordingResults, options: AnnotatorOptions) -> Iterator[d
             index = row.frame_index
             if index not in keyframes:
                 continue
-            goes_on = index == last or (following is not None and following.frame_index == index + 1)
+            goes_on = following is not None and following.frame_index <= index + step
+            goes_on = goes_on or index + step > last
             place = {"frame": index + 1, "time": times.get(index, index / _USUAL_RATE), "enabled": goes_on}
             said = {**known(score=row.score, state=row.state), **measure_json(row)}
             sequence.append({**place, **_shares(row, results.size), **said})
