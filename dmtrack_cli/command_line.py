@@ -55,7 +55,7 @@ OTHER_NAMES: Final = {
     "--align": "homography calibration calib extrinsics registration",
     "--quiet": "silent no-progress",
     "--format": "to target-format output-format type",
-    "--recovery on, which gives targets up whose score stays low": (
+    "--recovery on, which declares targets lost when their score stays low": (
         "conf conf-thres conf-threshold confidence threshold score-threshold redetect"
     ),
     _FILES: (

@@ -89,7 +89,7 @@ def _pairing_text(pairing: PairCounts) -> str:
     )
     how = ", ".join(f"{count} {what}" for count, what in shown if count)
     missing = f"{counted(pairing.aux_missing, 'frame')} without a partner" + (f" ({how})" if how else "")
-    return f"{missing}, {pairing.aux_held} with the last one again"
+    return f"{missing}, {pairing.aux_held} with the previous one repeated"
 
 
 def _damage_text(record: RunRecord) -> str:

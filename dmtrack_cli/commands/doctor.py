@@ -49,5 +49,5 @@ def _display() -> Finding:
     if reason is None:
         return Finding("display", State.OK, "--show opens a window, a bare --box a page in a browser")
     return Finding(
-        "display", State.NOTE, f"{reason}: --show shows nothing, a bare --box says a page's address"
+        "display", State.NOTE, f"{reason}: --show does not work, a bare --box prints a page's address"
     )

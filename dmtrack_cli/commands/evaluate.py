@@ -28,7 +28,9 @@ from dmtrack_cli.progress import ProgressKind
 _SCORE: Final = "Scoring results"
 _RUN: Final = "Running the tracker"
 _NO_RESULTS: Final = "name results, with --dataset; or clips to run the tracker over: --run FOLDER"
-_NO_DATASET: Final = "say of what: --dataset FOLDER; `dmtrack evaluate --run FOLDER` runs the tracker"
+_NO_DATASET: Final = (
+    "give their benchmark: --dataset FOLDER; `dmtrack evaluate --run FOLDER` runs the tracker"
+)
 _BOTH: Final = "the tracker makes its own results: leave out RESULTS and --dataset"
 _WITH_OUTPUT: Final = ("--export-vot", "--jobs")
 _OF_RUN: Final = "is for --run, which tracks"

@@ -73,7 +73,7 @@ def _look(looked_at: Review, count: str, *, opens_browser: bool, quiet: bool) ->
             again = f"dmtrack track --continue {looked_at.folder}"
             say_line("note", f"not everything is tracked yet: {again} finishes it", "yellow")
         is_kept = (looked_at.folder / KEYFRAMES).is_file()
-        kept = f"what was said is kept in {looked_at.folder}" if is_kept else "nothing was said"
+        kept = f"your keyframes are kept in {looked_at.folder}" if is_kept else "nothing was said"
         raise Stopped(kept) from None
     error = looked_at.state().progress.error
     if error is not None:

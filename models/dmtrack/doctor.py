@@ -84,7 +84,7 @@ def _network() -> Iterator[Finding]:
         yield Finding("backend", State.FAIL, str(error))
     else:
         state = State.NOTE if (device.type, backend) == ("cpu", "torch") else State.OK
-        slow = ": pip install openvino is twice as fast" if state is State.NOTE else ""
+        slow = ": OpenVINO is twice as fast (pip install openvino)" if state is State.NOTE else ""
         yield Finding("backend", state, f"--backend auto is {backend}{slow}")
     yield Finding("device", State.OK, f"--device auto is {device}, {choose_precision('auto', device)}")
     kind = torch.backends.cpu.get_cpu_capability()
@@ -93,14 +93,14 @@ def _network() -> Iterator[Finding]:
     yield _bf16_on_cpu()
     yield from _cuda()
     if torch.backends.mps.is_available():
-        yield Finding("mps", State.NOTE, "Apple GPU: --device mps takes it, untested")
+        yield Finding("mps", State.NOTE, "Apple GPU: --device mps uses it (untested)")
 
 
 def _bf16_on_cpu() -> Finding:
     from dmtrack.network.backend import cpu_multiplies_bf16
 
     if cpu_multiplies_bf16():
-        return Finding("bf16 on cpu", State.OK, "multiplied faster than fp32 by the processor")
+        return Finding("bf16 on cpu", State.OK, "faster than fp32 on this processor")
     return Finding("bf16 on cpu", State.NOTE, "fp32 is faster on this processor")
 
 
@@ -110,7 +110,7 @@ def _cuda() -> Iterator[Finding]:
     from dmtrack.network.backend import why_no_cuda
 
     if not torch.cuda.is_available():
-        yield Finding("cuda", State.NOTE, f"no CUDA device ({why_no_cuda()}): tracking runs on the processor")
+        yield Finding("cuda", State.NOTE, f"no CUDA device ({why_no_cuda()}): tracking runs on the CPU")
         return
     for index in range(torch.cuda.device_count()):
         facts = torch.cuda.get_device_properties(index)
@@ -135,8 +135,8 @@ def _codecs() -> Iterator[Finding]:
         yield Finding("writing", State.NOTE, "no libx264: annotated videos are MPEG-4 Part 2")
     else:
         yield Finding("writing", State.FAIL, "no video encoder: only --no-video works")
-    yield _on_gpu("NVDEC", why_no_nvdec(), "decodes H.264 on cuda:0", "videos are decoded by the processor")
-    yield _on_gpu("NVENC", why_no_nvenc(), "encodes H.264 on cuda:0", "videos are encoded by the processor")
+    yield _on_gpu("NVDEC", why_no_nvdec(), "decodes H.264 on cuda:0", "the CPU decodes videos")
+    yield _on_gpu("NVENC", why_no_nvenc(), "encodes H.264 on cuda:0", "the CPU encodes videos")
 
 
 def _on_gpu(topic: str, problem: str | None, works: str, otherwise: str) -> Finding:

@@ -131,7 +131,7 @@ def test_what_is_wrong_is_said_and_strict_refuses_it(lasher, run_cli):
     done = run_cli("evaluate", "results", "--dataset", lasher)
     assert done.code == 0
     assert "poor: missing sequences (1); s1; left out of every mean" in done.err
-    assert "5 rows for 24 frames; the frames that lack are misses" in done.err
+    assert "5 rows for 24 frames; missing frames count as misses" in done.err
     assert "2 of 3" in done.out
     save(Path("results/good/s1.txt"), truth(1)[:7])
     save(Path("results/good/s2.txt"), truth(2)[:5])
@@ -165,7 +165,7 @@ def test_shares_are_recognised_too(lasher, run_cli):
     for number in range(3):
         save(Path(f"shares/s{number}.txt"), truth(number) / 1000)
     done = run_cli("evaluate", "shares", "--dataset", lasher)
-    assert "first rows fit the truth as shares of the picture only" in done.err
+    assert "first rows fit the ground truth only as fractions of the picture" in done.err
 
 
 @pytest.mark.parametrize("scale", [(0.5, 0.5), (2, 2), (3, 2.25), (0.5, 0.667), (1, 1)])
@@ -173,7 +173,7 @@ def test_boxes_of_pictures_of_another_size_are_recognised_too(lasher, run_cli, s
     for number in range(3):
         save(Path(f"scaled/s{number}.txt"), truth(number) * np.tile(scale, 2))
     done = run_cli("evaluate", "scaled", "--dataset", lasher)
-    said = "first rows fit the truth as pixels of pictures of another size only"
+    said = "first rows fit the ground truth only as pixels of pictures of another size"
     assert (said in done.err) is (scale != (1, 1))
 
 
@@ -184,8 +184,8 @@ def test_boxes_of_pictures_of_another_size_are_recognised_too(lasher, run_cli, s
         (("results",), 2, "--dataset"),
         (("nowhere", "--dataset", "LasHeR"), 3, "nowhere"),
         (("results", "--dataset", "nowhere"), 3, "nowhere"),
-        (("results/good/s1.txt", "--dataset", "LasHeR"), 3, "s1.txt: is a file, and no zip"),
-        (("results", "--dataset", "results/good/s1.txt"), 3, "s1.txt: is a file, and no zip"),
+        (("results/good/s1.txt", "--dataset", "LasHeR"), 3, "s1.txt: is a file, but not a zip"),
+        (("results", "--dataset", "results/good/s1.txt"), 3, "s1.txt: is a file, but not a zip"),
         (("results", "--dataset", "LasHeR", "--compare", "good", "bad"), 4, "no tracker 'bad'"),
         (("results", "--run", "LasHeR"), 2, "leave out RESULTS"),
         (("results", "--dataset", "LasHeR", "--modality", "thermal"), 2, "--modality: is for --run"),

@@ -83,8 +83,8 @@ def test_each_loss_is_one_line(run_cli, mot):
     assert outcome.code == 0
     assert outcome.out.split() == ["rows_id1.txt", "rows_id2.txt"]
     assert outcome.error_lines == [
-        "left out: lasher does not hold several targets (2 targets); one target a file: a file each is "
-        "written",
+        "left out: lasher does not hold several targets (2 targets); one target per file: each gets its own "
+        "file",
         "left out: lasher does not hold scores (3 boxes with a score)",
         "left out: lasher does not hold frames that were not looked at (1 frame); they read like frames "
         "without a box",
@@ -294,7 +294,7 @@ def test_boxes_in_pixels_of_the_second_stream(run_cli, track):
     assert float(first["x"]) == pytest.approx(20 * share)
     assert float(first["w"]) == pytest.approx(16 * share)
     outcome = run_cli("export", "aux.csv", "--format", "json", "-o", "b.json", "--stream", "aux")
-    outcome.refused(3, "run.json: does not say how the two streams lie")
+    outcome.refused(3, "run.json: does not say how the two streams are aligned")
 
 
 def test_the_origin_of_what_is_read_counts_everywhere(run_cli, track):

@@ -167,7 +167,7 @@ def test_damage_is_met_as_without_a_device(video_of_pictures, stand_in, caplog):
     on_device, on_processor = facts(path, gpu=0), facts(path)
     assert on_device == on_processor
     assert on_processor[2] > 0
-    assert "the processor does the rest" in caplog.text
+    assert "the CPU does the rest" in caplog.text
 
 
 def test_without_a_driver_the_processor_decodes(video_of_pictures, caplog):

@@ -31,7 +31,7 @@ def test_streams_apart_are_a_warning_with_the_way_out(run_cli, recording, make_v
     late = make_video(Path("thermal.mkv"), grey=True, first_pts=600)
     outcome = run_cli("inspect", recording.rgb, late)
     assert outcome.code == 0
-    assert "warning: The streams share no time: say --offset-ms." in outcome.out
+    assert "warning: The streams share no time: give --offset-ms." in outcome.out
     aligned = run_cli("inspect", recording.rgb, late, "--offset-ms", -60000)
     assert "share no time" not in aligned.out
 

@@ -149,7 +149,7 @@ def test_a_target_behind_the_last_pair_costs_nobody_the_others(recording, weight
     with open_pair(recording.rgb, end=Position(index=3)) as pairs:
         found = [len(one.targets) for one in track_pairs(pairs, tracker, targets)]
     assert found == [1, 1, 1]
-    assert "the last frame was 2, and what starts later was not followed: target 2 at frame 6" in caplog.text
+    assert "the last frame was 2, and what starts later was not tracked: target 2 at frame 6" in caplog.text
 
 
 @pytest.mark.parametrize(

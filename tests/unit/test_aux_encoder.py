@@ -85,13 +85,13 @@ class TestDepth:
     @pytest.mark.parametrize(
         ("options", "stated", "counts", "pixels", "said"),
         [
-            ({}, None, AS_STORED, WALL, "Depth is taken for millimetres, half of it within 3.0 m"),
+            ({}, None, AS_STORED, WALL, "Depth is read as millimetres, half of it within 3.0 m"),
             (
                 {},
                 Fraction(1),
                 CountScale(1000.0, is_metres=True),
                 WALL,
-                "taken for metres, half of it within 3.0 m",
+                "read as metres, half of it within 3.0 m",
             ),
             ({}, Fraction(1), AS_STORED, WALL, ""),
             ({"depth_scale_mm": 1}, None, AS_STORED, WALL, ""),
@@ -180,7 +180,7 @@ class TestThermal:
         encoder = thermal(range=AuxRange(celsius - 10, celsius + 10, is_celsius=True))
         grey = encoder(counts)[0, :, 0].astype(int)
         assert grey == pytest.approx([0, 0, 128, 128, 255], abs=6 if step >= 0.4 else 2)
-        assert encoder.remarks == (f"Thermal counts are taken for linear temperature, {step:g} K a count.",)
+        assert encoder.remarks == (f"Thermal counts are read as linear temperature, {step:g} K per count.",)
 
     @pytest.mark.parametrize("nothing", [0, 65535])
     @pytest.mark.parametrize("share", [0.0, 0.02, 0.4])
@@ -207,7 +207,7 @@ class TestThermal:
         for pixels, is_said in ((picture, False), (picture.byteswap(), is_odd)):
             encoder = thermal()
             encoder(pixels)
-            assert any("bytes were swapped" in remark for remark in encoder.remarks) is is_said
+            assert any("byte order" in remark for remark in encoder.remarks) is is_said
 
     @pytest.mark.parametrize(
         ("unit", "middle"),

@@ -186,7 +186,7 @@ class TestWhatIsKnown:
     def test_that_degrees_are_assumed_is_said(self):
         encoder = AuxEncoder(Modality.THERMAL)
         encoder(FINE)
-        assert encoder.remarks == ("Thermal counts are taken for linear temperature, 0.01 K a count.",)
+        assert encoder.remarks == ("Thermal counts are read as linear temperature, 0.01 K per count.",)
 
 
 def test_pictures_of_events_do_not_tell_how_many_there_were():

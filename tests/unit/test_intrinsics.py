@@ -235,7 +235,7 @@ def test_those_of_another_shape_are_refused_if_given_and_named_if_found(scene, t
     with open_pair(*streams) as pairs:
         assert next(iter(pairs)).measure(BALL).position_m is None
         assert any(
-            "No place of targets" in remark and "intrinsics.json" in remark for remark in pairs.remarks
+            "No positions of targets" in remark and "intrinsics.json" in remark for remark in pairs.remarks
         )
 
 

@@ -78,7 +78,7 @@ def test_recordings_that_say_they_were_begun_apart_are_told(make_video, begun, o
     tags = [{} if one is None else {"creation_time": one} for one in begun]
     rgb = make_video("rgb.mkv", colour(30), rate=3, tags=tags[0])
     aux = second(make_video, 30, rate=3, tags=tags[1])
-    told = [text for text in inspect_pair(rgb, aux).warnings if "begun" in text]
+    told = [text for text in inspect_pair(rgb, aux).warnings if "the second one began" in text]
     assert [f"--offset-ms {offset_ms}," in text for text in told] == ([] if offset_ms is None else [True])
     options = PairingOptions(offset_s=Fraction(offset_ms or 0, 1000))
     assert offset_ms is None or not any("begun" in text for text in inspect_pair(rgb, aux, options).warnings)
@@ -199,7 +199,7 @@ def test_numbers_that_are_not_the_last_or_not_the_same_pair_too(names, told, tmp
         (set(), {0, 1}, "only in color 0, 1"),
         ({0}, {19}, "by place: color counts from 1, depth counts from 0"),
         (set(), set(), ""),
-        ({3, 4}, {3, 4}, "The names leave out 3, 4: the times go on as if no picture were missing."),
+        ({3, 4}, {3, 4}, "The names leave out 3, 4: the times continue as if no picture were missing."),
     ],
     ids=["one each", "several", "the begin", "shifted", "none", "the same"],
 )

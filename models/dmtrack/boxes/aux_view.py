@@ -42,7 +42,7 @@ def in_aux_pixels(results: RecordingResults, record: Mapping[str, Any], folder: 
     `record` is `run.json`, which says how the streams were laid over each other. `FormatError`: the record
     says nothing of a second stream.
     """
-    with translated(FormatError, "does not say how the two streams lie to each other", where=folder / RECORD):
+    with translated(FormatError, "does not say how the two streams are aligned", where=folder / RECORD):
         videos = {item["role"]: item["video"] for item in record["inputs"]}
         if "aux" not in videos:
             raise FormatError("has only one stream", hint="--stream aux needs a second one")

@@ -55,15 +55,15 @@ _SIZED: Final = frozenset({ResultFormat.COCO, ResultFormat.MOTCHALLENGE})
 """They tell the size of the frames, where it is known."""
 
 _WHY: Final = {
-    (ResultFormat.VOT, Content.SEVERAL_TARGETS): "one target a file: a file each is written",
-    (ResultFormat.LASHER, Content.SEVERAL_TARGETS): "one target a file: a file each is written",
+    (ResultFormat.VOT, Content.SEVERAL_TARGETS): "one target per file: each gets its own file",
+    (ResultFormat.LASHER, Content.SEVERAL_TARGETS): "one target per file: each gets its own file",
     **{
         (kind, content): why
         for kind in (ResultFormat.TRACKINGNET, ResultFormat.GOT_10K)
         for content, why in (
-            (Content.SEVERAL_TARGETS, "one target a file: a file each is written"),
-            (Content.EMPTY_FRAMES, "scorers want a box: the last known one stands"),
-            (Content.GAPS, "scorers want a box: the last known one stands"),
+            (Content.SEVERAL_TARGETS, "one target per file: each gets its own file"),
+            (Content.EMPTY_FRAMES, "scorers need a box: the last known one is repeated"),
+            (Content.GAPS, "scorers need a box: the last known one is repeated"),
         )
     },
     (ResultFormat.VOT, Content.START_BOXES): "the code 1 stands in their place",

@@ -135,7 +135,7 @@ def read_annotations(path: Path) -> AnnotatedSet:
     cannot be read, or holds no ground truth; `FormatError`: no file of ground truth can be read.
     """
     if not path.is_dir():
-        what = "is a file, and no zip" if path.exists() else "no such folder"
+        what = "is a file, but not a zip" if path.exists() else "no such folder"
         raise DatasetError(what, where=path, hint="name the folder of the data set, or a zip of it")
     root = _annotation_root(path)
     attributes = Attributes(root, path)

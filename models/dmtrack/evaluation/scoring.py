@@ -29,8 +29,8 @@ SCALED: Final = "scaled"
 _MEANING: Final = {
     BoxFormat.XYXY: ("x1,y1,x2,y2", "give --order xyxy to read them as corners"),
     BoxFormat.CXCYWH: ("a centre and a size", "give --order cxcywh to read them so"),
-    SHARES: ("shares of the picture", "write them in px"),
-    SCALED: ("pixels of pictures of another size", "track those that the truth is of"),
+    SHARES: ("fractions of the picture", "write them in px"),
+    SCALED: ("pixels of pictures of another size", "track the pictures of the ground truth"),
 }
 
 
@@ -249,7 +249,7 @@ class _Scoring:
         order, count = self._orders.most_common(1)[0] if self._orders else ("", 0)
         if self.options.order is BoxFormat.XYWH and order and 2 * count > self._orders.total():
             meaning, reading = _MEANING[order]
-            detail = f"{count} of {self._orders.total()} first rows fit the truth as {meaning} only"
+            detail = f"{count} of {self._orders.total()} first rows fit the ground truth only as {meaning}"
             found.append(
                 ResultsProblem(name, ProblemKind.ORDER, (), detail, f"counted as x,y,w,h; {reading}")
             )
@@ -262,13 +262,13 @@ class _Scoring:
     def _counted(self, kind: ProblemKind) -> str:
         left_out = "counted as 0" if self.options.missing is Missing.ZERO else "left out of every mean"
         cut = "scored up to their end, as the benchmark's own script does"
-        short = cut if self.benchmark.metric.cuts_short_results else "the frames that lack are misses"
+        short = cut if self.benchmark.metric.cuts_short_results else "missing frames count as misses"
         return {
             ProblemKind.MISSING: left_out,
             ProblemKind.UNREADABLE: left_out,
             ProblemKind.NO_TRUTH: left_out,
             ProblemKind.SHORT: short,
-            ProblemKind.LONG: "the rows beyond the truth are not looked at",
+            ProblemKind.LONG: "the rows beyond the ground truth are ignored",
             ProblemKind.RUNS: "counted as failures in the first frame",
             ProblemKind.TARGETS: "the first target is scored",
             ProblemKind.NO_CONFIDENCE: "counted as sure in every frame, so the curve has one point",

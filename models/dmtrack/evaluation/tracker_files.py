@@ -142,7 +142,7 @@ def find_trackers(path: Path, names: frozenset[str], *, besides: Path | None = N
     results.
     """
     if not path.is_dir():
-        what = "is a file, and no zip" if path.exists() else "no such folder of results"
+        what = "is a file, but not a zip" if path.exists() else "no such folder of results"
         raise FormatError(what, where=path, hint="name a folder or a zip of results")
     folded = {name.casefold(): name for name in sorted(names)} | {name: name for name in names}
     groups: dict[Path, dict[str | None, list[Path]]] = defaultdict(lambda: defaultdict(list))

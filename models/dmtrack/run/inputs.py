@@ -162,5 +162,5 @@ def seen_by_detector(
         what, where = f"no object is seen in {SEEN_IN} frames or more", request.detections.file
         if not targets:
             raise BoxError(what, where=where, hint="give a lower --min-conf, or a --box")
-        _log.warning("%s: %s, so that none becomes a target", where, what)
+        _log.warning("%s: %s, so none becomes a target", where, what)
     return seen

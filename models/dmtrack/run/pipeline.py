@@ -81,7 +81,7 @@ def track_pairs(
         yield _step(pair, tracker, due, arrivals, is_first=is_first)
     if waiting and last is not None:
         late = ", ".join(f"target {start.target_id} at frame {start.frame_index}" for start in waiting)
-        said = f"the last frame was {last}, and what starts later was not followed: {late}"
+        said = f"the last frame was {last}, and what starts later was not tracked: {late}"
         if not tracker.targets:
             raise BoxError(said, hint="are the boxes those of this recording?")
         _log.warning("%s", said)

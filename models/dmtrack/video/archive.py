@@ -109,7 +109,7 @@ def _unpacked(path: Path, size_bytes: int, _: int) -> _Scratch:
             written = Counter(archive.extract(member, scratch.name) for member in members)
     for name, times in written.most_common(1):
         if times > 1:
-            said = "%s: it holds %s %d times: of files of one name the last is read"
+            said = "%s: it holds %s %d times: of several files with one name, the last is read"
             _LOGGER.warning(said, path, Path(name).name, times)
     stands_for(Path(scratch.name), path)
     return scratch

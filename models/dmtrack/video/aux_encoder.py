@@ -246,7 +246,7 @@ class AuxEncoder:
         if self._modality is Modality.DEPTH:
             self._remarks += self._about_depth(pixels)
         if pixels.dtype == np.uint16 and _is_swapped(pixels):
-            self._remarks.append("The second stream's counts look as if their two bytes were swapped.")
+            self._remarks.append("The byte order of the second stream's counts looks swapped.")
         if self._modality is Modality.DEPTH and self._options.resolved_norm is AuxNorm.PUBLISHED:
             self._remarks += sparse_depth_remarks(pixels)
         if self._modality is Modality.THERMAL and pixels.ndim == 3 and not is_grey(to_8_bit(pixels)):
@@ -267,7 +267,7 @@ class AuxEncoder:
             return [] if self._scale_mm == 1 else [f"One count of depth is {float(self._scale_mm):g} mm."]
         half_m = float(np.median(_known(pixels))) * self.meaning.per_count
         unit = "metres" if self._counts.is_metres else "millimetres"
-        return [f"Depth is taken for {unit}, half of it within {half_m:.1f} m: if not, say --depth-scale."]
+        return [f"Depth is read as {unit}, half of it within {half_m:.1f} m: if not, give --depth-scale."]
 
     def _degrees(self, wanted: AuxRange, pixels: Pixels) -> GreyRange:
         ends = (wanted.low, wanted.high)
@@ -296,7 +296,7 @@ class AuxEncoder:
         if not is_said and not is_fine_temperature(pixels):
             return None
         step = kelvin_per_count(pixels) if is_said else _FINE_KELVIN
-        self._remarks.append(f"Thermal counts are taken for linear temperature, {step:g} K a count.")
+        self._remarks.append(f"Thermal counts are read as linear temperature, {step:g} K per count.")
         return CountMeaning(step, -ZERO_CELSIUS_K, AuxUnit.CELSIUS)
 
     def _stored_degrees(self, middle: float) -> CountMeaning | None:
@@ -330,7 +330,7 @@ def sparse_depth_remarks(pixels: Pixels) -> list[str]:
         return []
     return [
         f"{holes:.0%} of the depth picture is not measured, and as published it becomes one colour: "
-        "say --aux-norm percentile."
+        "give --aux-norm percentile."
     ]
 
 

@@ -350,7 +350,7 @@ class GpuDecoder:
             self._on_device.close()
             self._on_device = None
         done = f"{self._path}: cuda:{self._gpu} decodes {self._given} frames ({why})"
-        _LOGGER.log(logging.WARNING if self._given else logging.INFO, "%s: the processor does the rest", done)
+        _LOGGER.log(logging.WARNING if self._given else logging.INFO, "%s: the CPU does the rest", done)
         for _ in range(self._given):
             self._standby.next_frame()
 

@@ -175,7 +175,7 @@ class FolderReader(StoredPictures):
         pixels = picture.pixels
         if picture.is_damaged:
             self._damaged.add(index)
-            _LOGGER.warning("%s: a part of the picture is missing, and grey", file)
+            _LOGGER.warning("%s: a part of the picture is missing and shown grey", file)
         if pixels.ndim == 2 and self.info.channels == 1 and picture.bit_depth != self.info.bit_depth:
             if not self._of_other_bits:
                 said = "%s: %d bits, unlike the first picture: its counts are others, and not measured"
@@ -185,7 +185,7 @@ class FolderReader(StoredPictures):
             return pixels
         if not self._scaled:
             height, width = pixels.shape[:2]
-            _LOGGER.warning("%s: %dx%d, unlike the first picture: such are scaled", file, width, height)
+            _LOGGER.warning("%s: %dx%d, unlike the first picture: scaled", file, width, height)
         self._scaled += 1
         method = cv2.INTER_NEAREST if pixels.ndim == 2 else cv2.INTER_AREA  # counts are not to be mixed
         return cast(Pixels, cv2.resize(pixels, self._size, interpolation=method))
@@ -214,7 +214,7 @@ def _dark(name: str, first: StoredPicture, file: Path) -> Iterator[str]:
     used = int(first.pixels.max()).bit_length()
     if first.channels == 3 and first.bit_depth > 8 and used <= _DARK_BITS:
         bits = f"{first.bit_depth} bits, of which the upper 8 are read"
-        yield f"{name}: its first picture is nearly black in {bits}: multiply colours by {1 << (8 - used)}."
+        yield f"{name}: its first picture is nearly black for {bits}: multiply colours by {1 << (8 - used)}."
 
 
 def _times_in_file(path: Path) -> list[Fraction] | None:

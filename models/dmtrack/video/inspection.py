@@ -152,9 +152,9 @@ def _warnings(streams: StreamPair, match: PairMatch, modality: Modality | None) 
     rgb, aux = streams.rgb.info, streams.aux.info
     found = streams.remarks
     if modality is None:
-        found.append("What the second stream measures cannot be told: say --modality.")
+        found.append("It is not clear what the second stream measures: give --modality.")
     if match.overlap_s == 0:
-        found.append("The streams share no time: say --offset-ms.")
+        found.append("The streams share no time: give --offset-ms.")
     if match.skew.missing:
         found.append(f"{match.skew.missing} of the first {match.skew.frames} RGB frames have no partner.")
     for damaged, info in ((streams.rgb.damaged_packets, rgb), (streams.aux.damaged_packets, aux)):

@@ -43,13 +43,13 @@ def match_numbers(rgb: FrameSource, aux: FrameSource, folder_rate: Fraction | No
             lists[1] = [number + lists[0][0] - lists[1][0] for number in lists[1]]
         first, second = map(set, lists)
         if first == second:
-            return [f"The pictures go together {by_place}."] if counting else remarks_on_gaps(folders[0])
+            return [f"Pictures are paired {by_place}."] if counting else remarks_on_gaps(folders[0])
         if _have_little_in_common(first, second):
             if step < _LONG_STEP:
-                return [f"The pictures go together {by_place}."]
+                return [f"Pictures are paired {by_place}."]
             for folder, numbers in zip(folders, lists, strict=True):
                 folder.number(numbers, min(first | second), rate)
-            return [f"The pictures go together by the nearest numbers in their names{assumed}."]
+            return [f"Pictures are paired by the nearest numbers in their names{assumed}."]
         missing = [_missing(rgb, first - second), _missing(aux, second - first)]
         origin = min(first | second)
     elif len(lists) == 1 and rgb.info.path != aux.info.path:
@@ -66,7 +66,7 @@ def match_numbers(rgb: FrameSource, aux: FrameSource, folder_rate: Fraction | No
     for folder, numbers in zip(folders, lists, strict=True):
         folder.number(numbers, origin, rate)
     said = ", ".join(one for one in missing if one)
-    return [f"The pictures go together by the numbers in their names{counting}: {said}{assumed}."]
+    return [f"Pictures are paired by the numbers in their names{counting}: {said}{assumed}."]
 
 
 def _match_seconds(
@@ -76,7 +76,7 @@ def _match_seconds(
 
     Beside a stream whose own times meet them they are as they are, else they begin where it does.
     """
-    said = "The pictures go together by the times in their names."
+    said = "Pictures are paired by the times in their names."
     if len(folders) == 1:
         if rgb.measured().frame_count == aux.measured().frame_count:
             return []
@@ -91,7 +91,7 @@ def _match_seconds(
     elif _counts_from_elsewhere(*lists) and len(lists[0]) == len(lists[1]):
         apart = lists[1][0] - lists[0][0]
         lists[1] = [number - apart for number in lists[1]]
-        said = f"The pictures go together by place: the times in their names are {apart:+d} s apart."
+        said = f"Pictures are paired by place: the times in their names are {apart:+d} s apart."
     origin = min(numbers[0] for numbers in lists)
     for folder, numbers in zip(folders, lists, strict=True):
         folder.number(numbers, origin, Fraction(1))
@@ -124,7 +124,7 @@ def remarks_on_gaps(folder: FolderReader) -> list[str]:
     if not count or step >= _LONG_STEP or (step > 1 and count > len(numbers)):
         return []
     listed = _listed(list(islice(chain.from_iterable(left_out), _NAMED + 1)))
-    return [f"The names leave out {listed}: the times go on as if no picture were missing."]
+    return [f"The names leave out {listed}: the times continue as if no picture were missing."]
 
 
 def _missing(source: FrameSource, numbers: Collection[int]) -> str:

@@ -282,7 +282,7 @@ def camera_of(
     try:
         return found.for_size(rgb.size), [*unread, note]
     except ConfigError as error:
-        return None, [*unread, f"No place of targets: {error}."]
+        return None, [*unread, f"No positions of targets: {error}."]
 
 
 def open_pair(

@@ -108,5 +108,5 @@ def _one_series(images: Sequence[Path], folder: Path) -> Sequence[Path]:
     strays = [one[()] for (text, _), one in series.items() if () in one and text.strip("_-. ()") not in texts]
     if not 0 < _MANY * len(strays) <= len(images):
         return images
-    _LOGGER.warning("%s: left out, it has no number as the others have: %s", folder, strays[0].name)
+    _LOGGER.warning("%s: left out, it has no number like the others: %s", folder, strays[0].name)
     return [image for image in images if image not in strays]

@@ -313,7 +313,7 @@ class VideoReader(FrameSource):
         if before:
             yield f"{name} begins in the middle: {counted(before, 'frame')} before a whole one are left out."
         if first.interlaced_frame:
-            yield f"{name} says that it is interlaced: a picture holds two moments, and what moves has combs."
+            yield f"{name} says that it is interlaced: its pictures hold two moments, so motion has combs."
         if is_cropped(self._path, (self._stream.width, self._stream.height)):
             yield f"{name} says to show a part of its pictures alone: they and boxes stay as stored."
         if (several := joined_recordings(self._path)) > 1:
@@ -423,7 +423,7 @@ def _on_gpu(
     try:
         device = _device_decoder(path, number, gpu)
     except (av.error.FFmpegError, OSError, VideoError) as error:
-        _LOGGER.info("%s: cuda:%d cannot be used (%s): the processor decodes", path, gpu, reason_of(error))
+        _LOGGER.info("%s: cuda:%d cannot be used (%s): the CPU decodes", path, gpu, reason_of(error))
         return standby
     return GpuDecoder(standby, device, pixel_format, gpu, path)
 

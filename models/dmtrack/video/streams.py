@@ -407,7 +407,7 @@ class StreamPair(ClosedOnExit):
             is_both = rgb.common(TimeSpan.of(aux_info, apart_s)) is not None
             if abs(apart_s) > _SAME_MOMENT_S and is_both:
                 found.append(
-                    f"The files say that the second one was begun {_beside_the_first(apart_s)}: "
+                    f"The files say that the second one began {_beside_the_first(apart_s)}: "
                     f"if so, give --offset-ms {ms_text(apart_s)}, or what align --time measures."
                 )
         if abs(ends_s) > 2 * self.max_skew_s:
