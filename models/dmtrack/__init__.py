@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from dmtrack.geometry.intrinsics import Intrinsics, read_intrinsics
     from dmtrack.run.codecs import CodecOptions
     from dmtrack.run.pipeline import load_tracker, track, track_pairs
+    from dmtrack.run.rendering import RenderRequest, render_to_file
     from dmtrack.run.request import NetworkOptions, OutputOptions, RecoveryOptions, TrackRequest
     from dmtrack.run.session import TrackRun, track_to_folder
     from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
@@ -84,6 +85,7 @@ _HOMES: Final = {
     "geometry.intrinsics": ("Intrinsics", "read_intrinsics"),
     "run.codecs": ("CodecOptions",),
     "run.pipeline": ("load_tracker", "track", "track_pairs"),
+    "run.rendering": ("RenderRequest", "render_to_file"),
     "run.request": ("NetworkOptions", "OutputOptions", "RecoveryOptions", "TrackRequest"),
     "run.session": ("TrackRun", "track_to_folder"),
     "tracking.result": ("FrameResult", "TrackState", "TrackedBox"),
@@ -110,11 +112,12 @@ __all__ = [
     "DatasetError", "DecodeError", "DetectionOptions", "DmtrackError", "EncodingOptions", "FormatError",
     "Frame", "FramePair", "FrameResult", "InputError", "Intrinsics", "Layout", "LiveOptions", "Modality",
     "ModelConfig", "NetworkOptions", "OnMissing", "OutputError", "OutputOptions", "PairReport",
-    "PairedSource", "PairingError", "PairingOptions", "Position", "RecoveryOptions", "Sync", "TargetStart",
-    "TrackRequest", "TrackRun", "TrackState", "TrackedBox", "Tracker", "TrackerConfig", "TrainRequest",
-    "VideoError", "VideoInfo", "compose_result", "data_frame", "evaluate_results", "inspect_pair",
-    "iou_per_frame", "load_tracker", "open_pair", "read_alignment", "read_boxes", "read_intrinsics",
-    "read_results", "read_rows", "track", "track_pairs", "track_to_folder", "train", "train_numbers",
+    "PairedSource", "PairingError", "PairingOptions", "Position", "RecoveryOptions", "RenderRequest", "Sync",
+    "TargetStart", "TrackRequest", "TrackRun", "TrackState", "TrackedBox", "Tracker", "TrackerConfig",
+    "TrainRequest", "VideoError", "VideoInfo", "compose_result", "data_frame", "evaluate_results",
+    "inspect_pair", "iou_per_frame", "load_tracker", "open_pair", "read_alignment", "read_boxes",
+    "read_intrinsics", "read_results", "read_rows", "render_to_file", "track", "track_pairs",
+    "track_to_folder", "train", "train_numbers",
 ]  # fmt: skip
 
 

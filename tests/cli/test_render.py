@@ -14,6 +14,7 @@ import pytest
 from PIL import Image, ImageSequence
 from program import new_process, times_of
 
+from dmtrack import RenderRequest, render_to_file
 from dmtrack.drawing.draw import PALETTE
 
 SCALE = 6  # frames of 96x64 are enlarged by this factor
@@ -70,7 +71,7 @@ def test_pixels_keep_their_shape(run_cli, recording, make_video, aspect, with_th
 
 def test_a_folder_is_the_recording_that_track_takes_it_for(run_cli, recording, track):
     assert track("--box", recording.box, "--no-video").code == 0
-    run_cli("render", "out", "--boxes", "out", "-o", "a.mp4").refused(3, "render draws them by --boxes")
+    run_cli("render", "out", "--boxes", "out", "-o", "a.mp4").refused(3, "draw them with render --boxes")
     Path("walk").mkdir()
     for name, video in (("visible.mp4", recording.rgb), ("tir.mp4", recording.thermal)):
         Path("walk", name).write_bytes(video.read_bytes())
@@ -78,6 +79,12 @@ def test_a_folder_is_the_recording_that_track_takes_it_for(run_cli, recording, t
     for words, name in ((both, "a.mp4"), (("walk",), "b.mp4")):
         assert run_cli("render", *words, "--boxes", "out", "-o", name, "-q").code == 0
     assert np.array_equal(pictures("a.mp4")[-1], pictures("b.mp4")[-1])
+
+
+def test_python_draws_the_same_video(run_cli, recording):
+    assert run_cli("render", recording.rgb, "--boxes", recording.truth, "-o", "a.mp4", "-q").code == 0
+    video = render_to_file(RenderRequest(recording.rgb, boxes=(recording.truth,), output=Path("b.mp4")))
+    assert np.array_equal(pictures("a.mp4"), pictures(str(video)))
 
 
 def test_each_file_has_its_colour_and_a_legend(run_cli, recording):

@@ -86,6 +86,17 @@ def parse_modality(text: str) -> Modality | None:
     return Modality(word)
 
 
+# Paths are checked where they are opened: those errors say more than a command line's could.
+RGB: Final = Option(
+    "RGB",
+    "RGB video, ROS bag, folder of pictures, or folder of a data set (a thermal stream alone works too).",
+)
+AUX: Final = Option(
+    "AUX",
+    "Second stream: thermal, depth or event. A video, bag, event file or folder of pictures; repeat RGB "
+    "if that file holds both.",
+)
+SOURCE_FORMAT: Final = Option("--from", "Format of the input files. Default: recognised by content.")
 START: Final = Option(
     "--start", "First frame: 0-based index, or a time (12.5s).", metavar="POS", parse=parse_position
 )
