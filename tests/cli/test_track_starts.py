@@ -133,6 +133,14 @@ def test_an_id_in_two_files(track):
     assert outcome.error_lines == ["error: b.txt: target id 9 is in a.txt too"]
 
 
+def test_a_target_of_a_file_is_not_given_in_the_same_frame_again(track):
+    """Of two boxes one was named as the start, and the other one followed."""
+    outcome = track("--box-file", write(MOT), "--box", "9:10,10,16,16", "--start", "3", "--no-video")
+    assert (outcome.code, outcome.error_lines) == (3, ["error: target id 9 is given twice"])
+    outcome = track("--box-file", "targets.txt", "--box", "9:10,10,16,16", "--no-video")
+    assert outcome.code == 0, "in another frame it is corrected"
+
+
 @pytest.mark.parametrize("option", ["--box", "--box-file"])
 def test_two_corners_are_doubted_and_may_be_said(track, option):
     corners = "60,30,76,46"  # as a corner and a size it reaches far beyond the 96x64 frame

@@ -126,10 +126,9 @@ class BoxSources:
                     other = file_of_id[target.target_id]
                     raise BoxError(f"target id {target.target_id} is in {other} too", where=path)
                 targets.append(target)
-        return tuple(
-            target if target.frame_index is not None else replace(target, frame_index=here)
-            for target in numbered(targets)
-        )
+        # those of a file have a frame already, and one target may be in both
+        placed = [one if isinstance(one, Box) else _from_frame(one, here) for one in targets]
+        return tuple(_from_frame(target, here) for target in numbered(placed))
 
     def _drawn(self, given: Sequence[TargetStart], here: int) -> tuple[TargetStart, ...]:
         if self.draw is None:
@@ -171,6 +170,10 @@ class BoxSources:
             )
         index = int(later[0])
         return sequence.box(index - offset), index
+
+
+def _from_frame(target: Keyframe, here: int) -> Keyframe:
+    return target if target.frame_index is not None else replace(target, frame_index=here)
 
 
 def placed_target(
