@@ -77,6 +77,14 @@ def bad_input(kind, make_video, tmp_path):
     return path
 
 
+@pytest.mark.parametrize("name", ["%06d.png", "frame_%d.png", "*.jpg"])
+def test_a_pattern_of_names_is_told_the_folder(name, tmp_path):
+    with pytest.raises(VideoError, match=f"pictures are named by their folder, {tmp_path}"):
+        open_source(tmp_path / name)
+    with pytest.raises(VideoError, match="check the path"):
+        open_source(tmp_path / "100%.mp4")
+
+
 @pytest.mark.parametrize(
     ("kind", "message"),
     [

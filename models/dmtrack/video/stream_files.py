@@ -34,6 +34,7 @@ from dmtrack.video.time_file import StampedSource, read_times
 from dmtrack.video.track_choice import GIVEN_TWICE, ONE_STREAM, TrackChoice, TrackInfo, TrackPicker
 
 _TIMES_NAME: Final = re.compile(r"(time|stamp|pts).*\.(txt|csv)$", re.IGNORECASE)
+_PATTERN: Final = re.compile(r"%0?\d*d|\*")  # as FFmpeg, OpenCV and shells write names of pictures
 _MOST_BYTES: Final = 1 << 24
 _NAMED: Final = 6
 
@@ -103,7 +104,9 @@ def open_source(
 
 def _require_video_file(path: Path) -> None:
     if not path.exists():
-        raise VideoError("no such file or folder", where=path, hint="check the path")
+        is_pattern = _PATTERN.search(path.name) is not None and path.parent.is_dir()
+        hint = f"pictures are named by their folder, {path.parent}" if is_pattern else "check the path"
+        raise VideoError("no such file or folder", where=path, hint=hint)
     if not path.is_file():
         raise VideoError("this is neither a file nor a folder", where=path)
     if path.stat().st_size == 0:
