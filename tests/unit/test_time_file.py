@@ -136,7 +136,7 @@ def test_which_column_is_the_stamp(write, text, expected):
         ("5\n", "unit of its time stamps is not clear"),
         ("0\n0.0001\n", "unit of its time stamps is not clear"),
         ("1.0 2.0\n1.1 2.1\n", "2 columns, and none is named"),
-        ("sec,nsec\n100,966666666\n101,33333333\n", "2 columns, and none is named"),
+        ("sec,nsec\n100,966666666\n101,1033333333\n", "2 columns, and none is named"),
         ('frame,time_s\n1,"1,0333"\n2,"2,0667"\n', r"""row 2: '"1' is not a time stamp"""),
         ("time_s,stamp_s\n1,2\n2,4\n", "'time_s' and 'stamp_s' are both times"),
         ("12:00:00\n12:00:61\n", "row 2: '12:00:61' is not a time stamp"),
@@ -156,7 +156,7 @@ def test_which_column_is_the_stamp(write, text, expected):
         "one stamp",
         "too close",
         "two columns",
-        "seconds and nanoseconds",
+        "more nanoseconds than a second has",
         "quoted decimal commas",
         "two times",
         "no time of the day",
@@ -172,6 +172,48 @@ def test_what_is_wrong_is_named_by_row(write, text, message):
     with pytest.raises(FormatError, match="times") as caught:
         read_times(path)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "sec,nsec",
+        "secs,nsecs",
+        "nsecs,secs",
+        "t_s,t_us",
+        "header.stamp.sec,header.stamp.nanosec",
+        "field.secs,field.nsecs",
+        "time [s],time [ns]",
+    ],
+)
+@pytest.mark.parametrize("first", ["", "frame"])
+def test_seconds_and_their_parts_are_one_time(write, header, first):
+    """They were refused, though ROS writes nothing else."""
+    names = header.split(",")
+    per_s = 1_000_000 if "us" in header else 1_000_000_000
+    stamps = [Fraction(1_700_000_000_500_000 + 33_333 * number, 1_000_000) for number in range(40)]
+    lines = [",".join(filter(None, (first, *names)))]
+    for number, stamp in enumerate(stamps):
+        parts = [str(int(stamp)), str(int(stamp % 1 * per_s))]
+        ordered = parts[::-1] if names[0] == "nsecs" else parts
+        lines.append(",".join([str(number)] * bool(first) + ordered))
+    found = read_times(write("\n".join(lines) + "\n"))
+    assert list(found.times_s) == stamps
+    assert (found.unit, found.unit_is_guess) == (TimestampUnit.S, False)
+
+
+@pytest.mark.parametrize("header", ["time_s,exposure_us", "exposure_s,exposure_us,time_s", "time_s,time_us"])
+def test_other_columns_are_no_parts_of_a_second(write, header):
+    """An exposure is none, nor are the same times in another unit."""
+    whole = {"time_s": 1, "time_us": 1_000_000}
+    rows = [
+        ",".join(str(whole.get(name, 0) * (5 + n) or 250) for name in header.split(",")) for n in range(9)
+    ]
+    if header == "time_s,time_us":
+        with pytest.raises(FormatError, match="both times"):
+            read_times(write("\n".join([header, *rows])))
+    else:
+        assert read_times(write("\n".join([header, *rows]))).times_s == tuple(range(5, 14))
 
 
 def test_times_keep_to_nanoseconds(write):

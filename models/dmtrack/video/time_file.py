@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 from fractions import Fraction
-from itertools import pairwise
+from itertools import pairwise, permutations
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -70,6 +70,8 @@ UNIT_WORDS: Final = {
     )
     for word in words.split()
 }
+_WITH_UNIT: Final = re.compile(rf"(.*?)[\W_]*({'|'.join(UNIT_WORDS)})[\W_]*")
+_WHOLE: Final = re.compile(r"\d{1,18}")
 _SHORTEST_INTERVAL_S: Final = Fraction(1, 400)
 """A typical interval of 2.5 ms to 2.5 s fits exactly one unit: each is a thousand times the next."""
 
@@ -105,11 +107,17 @@ def read_times(path: Path, unit: TimestampUnit | None = None) -> TimeFile:
     not later than the one before (the row is named); or the unit cannot be told.
     """
     rows, header = _table(path)
-    column = _stamp_column(rows, header, path)
-    stamps = [_number(cells, column, row, path) for row, cells in rows]
-    if _CLOCK.fullmatch(rows[0][1][column]):
-        unit = TimestampUnit.S
-    stated = (unit, "it was given") if unit else _stated_unit(header, column, path)
+    stated: tuple[TimestampUnit, str] | None
+    if unit is None and (pair := _in_two_columns(rows, header)) is not None:
+        whole, rest, per_second = pair
+        stamps = [int(cells[whole]) + Fraction(int(cells[rest]), per_second) for _, cells in rows]
+        stated = TimestampUnit.S, f"the header says {header[whole]!r} and {header[rest]!r}"
+    else:
+        column = _stamp_column(rows, header, path)
+        stamps = [_number(cells, column, row, path) for row, cells in rows]
+        if _CLOCK.fullmatch(rows[0][1][column]):
+            unit = TimestampUnit.S
+        stated = (unit, "it was given") if unit else _stated_unit(header, column, path)
     unit, reason = stated or _unit_of_interval(stamps, path)
     times_s = tuple(Fraction(round(stamp / unit.per_second * _NS), _NS) for stamp in stamps)
     for place, time_s in enumerate(times_s):
@@ -179,6 +187,27 @@ def _lines(path: Path) -> list[str]:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise FormatError("is far too large for a list of time stamps")
         return file_text(path).splitlines()
+
+
+def _in_two_columns(rows: _Rows, header: list[str]) -> tuple[int, int, int] | None:
+    """Return the columns of whole seconds and of their parts, as ROS has them, and how many parts one has."""
+    found = enumerate(_WITH_UNIT.fullmatch(name.lower()) for name in header)
+    named = [(place, one[1], one[2]) for place, one in found if one and not _LENGTH.search(one[1])]
+    for (whole, stem, whole_unit), (rest, other, unit) in permutations(named, 2):
+        per_second = UNIT_WORDS[unit].per_second
+        if (
+            stem == other
+            and UNIT_WORDS[whole_unit].per_second == 1 < per_second
+            and all(
+                max(whole, rest) < len(cells)
+                and _WHOLE.fullmatch(cells[whole])
+                and _WHOLE.fullmatch(cells[rest])
+                and int(cells[rest]) < per_second
+                for _, cells in rows
+            )
+        ):
+            return whole, rest, per_second
+    return None
 
 
 def _stamp_column(rows: _Rows, header: list[str], path: Path) -> int:
