@@ -1,4 +1,4 @@
-"""`align`: how the second camera of a recording lies to the first one, in space and in time."""
+"""`align`: find how the second camera of a recording is aligned with the first, in space and in time."""
 
 from __future__ import annotations
 
@@ -44,20 +44,20 @@ _DIMMED: Final = 0.55
 
 @dataclass(frozen=True, slots=True)
 class FoundAlignment:
-    """An alignment and what it was found from."""
+    """An alignment and how it was found."""
 
-    alignment: Alignment  # as it is written
-    found_from: str  # in words
-    evidence: Evidence | None = None  # what speaks for it, where it was found from the pictures alone
-    offset: TimeOffset | None = None  # what was found about the clocks, if that was looked for
-    written: tuple[Path, ...] = ()  # the files that were written: alignment and picture
+    alignment: Alignment  # the content of the file
+    found_from: str  # its basis, in words
+    evidence: Evidence | None = None  # if it was found from the pictures alone
+    offset: TimeOffset | None = None  # the time offset, if it was asked for
+    written: tuple[Path, ...] = ()  # the files written: alignment and picture
 
 
 @dataclass(frozen=True, slots=True)
 class AlignOptions:
-    """What an alignment is found from; from the pictures alone unless points or a board are given.
+    """How an alignment is found: from the pictures alone unless points or a board are given.
 
-    `ConfigError`: both points and a board are given, or there is no frame to look at.
+    `ConfigError`: both points and a board are given, or there are no frames to use.
     """
 
     points: Annotated[
@@ -116,18 +116,18 @@ def find_time_offset(
     pairing: PairingOptions = BY_TIME,
     largest_s: Fraction = Fraction(10),
 ) -> TimeOffset:
-    """Find what to add to the times of the second stream, from the motion in both.
+    """Find the time to add to the second stream's clock, from the motion in both.
 
-    Offsets up to `largest_s` are tried; `modality` is found out where it is None. `AlignmentError`: there is
-    no clear one; `InputError`: a stream cannot be read; `ConfigError`: the modality cannot be told, or the
-    offset is given already.
+    Offsets up to `largest_s` are tried; `modality` None finds out. `AlignmentError`: there is no clear
+    offset; `InputError`: a stream cannot be read; `ConfigError`: the modality cannot be determined, or the
+    offset is already given.
     """
     if pairing.offset_s is not None:
         raise ConfigError("--time and --offset-ms exclude each other")
     with open_streams(rgb, aux, pairing) as streams:
         modality = modality_of(streams.aux, modality).modality
         info, ratio = streams.aux.info, pairing.rate_ratio
-        # pictures of an event file show what follows them, up to the next one; others, what went before
+        # an event picture shows the time after its stamp, up to the next one; other pictures the time before
         ahead_s = (
             1 / info.frame_rate if isinstance(streams.aux, EventSource) and info.frame_rate else Fraction(0)
         )
@@ -146,11 +146,11 @@ def align(
     options: AlignOptions | None = None,
     overwrite: bool = False,
 ) -> FoundAlignment:
-    """Find where the second camera's pixels lie in the first one's picture.
+    """Find the homography from the second camera's picture to the first one's.
 
-    Without `output` nothing is written; `modality` is found out where it is None. `AlignmentError`: it is not
-    sure, or what it is to be found from does not agree. Nothing is written. `InputError`: a stream or the
-    points cannot be read. `ConfigError`: the modality cannot be told, or both files have one name.
+    Without `output` nothing is written; `modality` None finds out. On an error nothing is written.
+    `AlignmentError`: the result is not certain, or its points or frames disagree; `InputError`: a stream or
+    the points cannot be read; `ConfigError`: the modality cannot be determined, or both files have one name;
     `OutputError`: a file exists, or cannot be written.
     """
     options = options or AlignOptions()
@@ -194,8 +194,8 @@ def spread_pairs(
 ) -> Iterator[FramePair]:
     """Yield `count` frame pairs spread evenly over a recording, or all if there are fewer.
 
-    `AlignmentError`: no frame that was looked at has a partner; `InputError`: a stream cannot be read, or
-    they share no time; `ConfigError`: the modality cannot be told.
+    `AlignmentError`: none of these frames has a partner; `InputError`: a stream cannot be read, or they share
+    no time; `ConfigError`: the modality cannot be determined.
     """
     found = 0
     with open_pair(rgb, aux, modality=modality, pairing=pairing) as pairs:
@@ -218,9 +218,9 @@ def spread_pairs(
 
 
 def blend_picture(pair: FramePair, homography: Homography) -> Image8:
-    """Return `(H, 2W, 3)`: squares of both streams by turns; RGB, dimmed, under the other's edges.
+    """Return `(H, 2W, 3)`: a checkerboard of both streams, and dimmed RGB with the other stream's edges.
 
-    Where the streams agree, lines run on from square to square and edges lie on what they belong to.
+    Where the streams are aligned, lines continue from square to square and edges lie on their objects.
     """
     if pair.aux is None or pair.modality is None:
         raise ValueError("a pair without a second picture")

@@ -1,7 +1,7 @@
-"""`align_automatically`: a homography from the pictures alone, or the words that it is not sure.
+"""`align_automatically`: a homography from the pictures alone, or an error if it is not certain.
 
-How sure it is comes from two questions put to the recording itself. Does the second picture fit better
-than its own mirror images do? And do two halves of the frames, refined apart, find the same place?
+The confidence comes from two questions to the recording itself. Does the second picture fit better than its
+own mirror images? And do two halves of the frames, refined separately, give the same result?
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SAMPLE_SIDE_PX: Final = 640  # pictures are kept at this size; alignment is foun
 LEAST_CONFIDENCE: Final = 0.5
 _EVEN_RATIO: Final = 1.42
 _RATIO_WIDTH: Final = 0.06
-"""Of sixty wrong pairs the best fitted 1.35 times as well as its mirror images; right ones, 1.5 times and
+"""The best of sixty wrong pairs fitted 1.35 times as well as its mirror images; right ones, 1.5 times or
 more."""
 _USUAL_SPREAD: Final = 0.02
 """Halves that differ by this share of the picture's diagonal cost more than half of the confidence."""
@@ -32,20 +32,20 @@ _HINT: Final = "give hand-picked points with --points, more frames with --frames
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What speaks for an automatic alignment."""
+    """The evidence for an automatic alignment."""
 
-    frames: int  # frame pairs looked at
-    ratio: float  # how many times better it fits than the best mirror image
-    spread_px: float  # how far apart two halves of the frames put the corners, in RGB pixels
-    agreement: float  # share of the blocks of the picture that agree with it
+    frames: int  # number of frame pairs used
+    ratio: float  # its score over that of the best mirror image
+    spread_px: float  # distance of the corners between two halves of the frames, in RGB pixels
+    agreement: float  # share of the picture's blocks that agree with it
     confidence: float  # 0 to 1, from the three
 
 
 def align_automatically(pairs: Iterable[FramePair]) -> tuple[Alignment, Evidence]:
-    """Find the homography, or say that it is not sure.
+    """Find the homography; `AlignmentError` if it is not certain.
 
-    Eight or more pairs that differ are best; they are made small as they come. `AlignmentError`: the evidence
-    is too weak, the message says which part; or there is no pair.
+    Eight or more different pairs are best; they are shrunk as they come. `AlignmentError`: the evidence is
+    too weak, the message says which part; or there is no pair.
     """
     found = propose(pairs)
     if found is None:
@@ -61,7 +61,7 @@ def align_automatically(pairs: Iterable[FramePair]) -> tuple[Alignment, Evidence
 
 
 def propose(pairs: Iterable[FramePair]) -> tuple[Alignment, Evidence] | None:
-    """Return the best homography and the evidence, however weak, if any; `AlignmentError` without a pair."""
+    """Return the best homography and its evidence, however weak, or None; `AlignmentError` without a pair."""
     samples, aux_size, rgb_size = _samples(pairs)
     coarse = find_similarity(samples)
     refined = refine(samples, coarse.matrix)
@@ -79,7 +79,7 @@ def propose(pairs: Iterable[FramePair]) -> tuple[Alignment, Evidence] | None:
 
 
 def _samples(pairs: Iterable[FramePair]) -> tuple[Samples, Size, Size]:
-    """Return the pairs made small, and the full sizes of the second picture and of RGB."""
+    """Return the shrunk pairs, and the full sizes of the second picture and of RGB."""
     samples = []
     sizes: tuple[Size, Size] | None = None
     for pair in pairs:

@@ -1,7 +1,7 @@
 """Point pairs, hand-picked or from the corners of a checkerboard, and the homography through them.
 
-A file of them is CSV, with or without a header, or JSON: rows of `x_aux, y_aux, x_rgb, y_rgb` in pixels of
-the two full pictures. Four pairs fix a homography; more average out the hand and show mistakes.
+A file of points is CSV, with or without a header, or JSON: rows of `x_aux, y_aux, x_rgb, y_rgb` in pixels of
+the two full pictures. Four pairs determine a homography; more average out errors and reveal mistakes.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from dmtrack.video.frame import FramePair, Modality
 COLUMNS: Final = ("x_aux", "y_aux", "x_rgb", "y_rgb")
 LEAST_PAIRS: Final = 4
 _MISTAKE_SHARE: Final = 0.01
-"""A pair that lies farther off than this share of the picture's diagonal is a mistake."""
+"""A pair with a larger residual than this share of the picture's diagonal is a mistake."""
 _LEAST_CONFIDENCE: Final = 0.1
 _FOUR_PAIRS_CONFIDENCE: Final = 0.5
-"""Four pairs always fit: nothing speaks against them, and nothing for them."""
+"""Four pairs always fit, which is evidence neither for nor against them."""
 
 _LOGGER: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class PointPair:
-    """One point in both pictures, in pixels, and the row of the file it stands in."""
+    """One point in both pictures, in pixels, and its row in the file."""
 
     row: int
     x_aux: float
@@ -50,13 +50,13 @@ class PointPair:
 class PointFit:
     """A homography through point pairs."""
 
-    alignment: Alignment  # the homography; its residual is over the pairs that were used
-    residuals_px: tuple[float, ...]  # distance of every pair from it, in RGB pixels, in the order given
-    used: tuple[bool, ...]  # which pairs were used
+    alignment: Alignment  # the homography, with the residual over the pairs used
+    residuals_px: tuple[float, ...]  # residual of every pair in RGB pixels, in the order given
+    used: tuple[bool, ...]  # whether each pair was used
 
 
 def read_point_pairs(path: Path) -> tuple[PointPair, ...]:
-    """Read a CSV or JSON file of point pairs; a `FormatError` names the row that is wrong."""
+    """Read a CSV or JSON file of point pairs; a `FormatError` names the faulty row."""
     with translated(FormatError, "the points cannot be read", where=path, hint="give a CSV or JSON file"):
         text = file_text(path)
         rows = _json_rows(text, path) if text.lstrip()[:1] in ("[", "{") else _csv_rows(text)
@@ -67,7 +67,7 @@ def read_point_pairs(path: Path) -> tuple[PointPair, ...]:
 
 
 def fit_points(pairs: tuple[PointPair, ...], aux_size: Size, rgb_size: Size) -> PointFit:
-    """Fit a homography to point pairs: mistakes are left out (and logged), the rest in least squares.
+    """Fit a homography to point pairs by least squares, leaving out mistakes, which are logged.
 
     `FormatError`: a point lies outside its picture; `AlignmentError`: the points lie on a line, or disagree.
     """
@@ -83,7 +83,7 @@ def fit_points(pairs: tuple[PointPair, ...], aux_size: Size, rgb_size: Size) -> 
 
 
 def fit_homography(aux: Points, rgb: Points, sizes: tuple[Size, Size], method: str) -> PointFit:
-    """Fit a homography to matching points `(N, 2)`; `AlignmentError` where they lie on a line or disagree."""
+    """Fit a homography to matching points `(N, 2)`; `AlignmentError` if they lie on a line or disagree."""
     limit_px = max(2.0, _MISTAKE_SHARE * math.hypot(*sizes[1]))
     matrix, mask = cv2.findHomography(aux, rgb, cv2.RANSAC, limit_px, maxIters=5000, confidence=0.9999)
     used = np.zeros(len(aux), bool) if mask is None else mask.ravel().astype(bool)
@@ -111,7 +111,7 @@ def fit_homography(aux: Points, rgb: Points, sizes: tuple[Size, Size], method: s
 
 
 def _confidence(aux: Points, rgb: Points, limit_px: float) -> float:
-    """Return how well each pair is foretold by the others, 0 to 1."""
+    """Return how well each pair is predicted by the others, 0 to 1."""
     if len(aux) == LEAST_PAIRS:
         return _FOUR_PAIRS_CONFIDENCE
     errors = []
@@ -183,7 +183,7 @@ def _require_inside(pair: PointPair, aux_size: Size, rgb_size: Size) -> None:
 
 
 def parse_board(text: str) -> tuple[int, int]:
-    """Read `9x6`, the inner corners of a board across and down; `ConfigError` where it is not that."""
+    """Read `9x6`, the inner corners of a board across and down; `ConfigError` for anything else."""
     parts = text.lower().split("x")
     if len(parts) == 2 and all(part.isdecimal() and 3 <= int(part) <= 50 for part in parts):
         return int(parts[0]), int(parts[1])
@@ -193,7 +193,7 @@ def parse_board(text: str) -> tuple[int, int]:
 
 
 def align_by_board(pairs: Iterator[FramePair], board: tuple[int, int]) -> tuple[PointFit, str]:
-    """Find the board in both streams, fit a homography to its corners, and say what it was found from.
+    """Find the board in both streams, fit a homography to its corners, and describe the frames used.
 
     `AlignmentError`: no frame shows the whole board in both streams.
     """
@@ -221,7 +221,7 @@ def align_by_board(pairs: Iterator[FramePair], board: tuple[int, int]) -> tuple[
 
 
 def _corners(grey: Image8, board: tuple[int, int]) -> Points | None:
-    """Return the `(N, 2)` inner corners, of a board dark on bright or bright on dark."""
+    """Return the `(N, 2)` inner corners of a board, dark on bright or bright on dark; None if not found."""
     for picture in (grey, 255 - grey):
         found, corners = cv2.findChessboardCornersSB(picture, board, flags=cv2.CALIB_CB_NORMALIZE_IMAGE)
         if found:
@@ -230,7 +230,7 @@ def _corners(grey: Image8, board: tuple[int, int]) -> Points | None:
 
 
 def _same_way_round(aux: Points, rgb: Points) -> Points:
-    """Start at the same corner as in RGB: cameras of one rig stand the same way up."""
+    """Order the corners to start at the same one as in RGB: both cameras are assumed the same way up."""
     along, across = rgb[-1] - rgb[0], aux[-1] - aux[0]
     return aux if float(along @ across) >= 0 else aux[::-1]
 
@@ -239,7 +239,7 @@ def _aux_grey(pair: FramePair) -> Image8:
     if pair.aux is None or pair.modality is None:
         raise ValueError("a pair without a second picture")
     pixels = pair.aux.pixels
-    if pixels.ndim == 2 and pixels.dtype == np.uint16:  # depth too: a board of holes shows in any stretch
+    if pixels.ndim == 2 and pixels.dtype == np.uint16:  # depth too: holes of a board show in any stretch
         return stretch_thermal16(pixels)
     return _grey(encode(pixels, pair.modality))
 

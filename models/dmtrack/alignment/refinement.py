@@ -1,8 +1,8 @@
-"""From a similarity to a homography: the eight numbers under which all blocks agree best.
+"""From a similarity to a homography: the eight parameters under which all blocks agree best.
 
-In each round the second picture is warped by what is known so far, the blocks are correlated, and the
-sum of their sharpened surfaces is climbed over the eight numbers of a homography; rounds go from small
-pictures and wide surfaces to large ones and narrow ones.
+In each round the second picture is warped by the present estimate, the blocks are correlated, and the sum of
+their sharpened surfaces is maximised over the eight parameters of a homography. Rounds go from small pictures
+and wide surfaces to large pictures and narrow surfaces.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _ROUNDS: Final = (
     _Round(480, 6, 0.3),
     _Round(480, 4, 0.3),
 )
-"""Stiffness holds the homography near a similarity while the pictures are small."""
+"""Stiffness keeps the homography near a similarity while the pictures are small."""
 _BLOCK_SHARE: Final = 1 / 5
 _BLURS: Final = (0.4, 0.2, 0.1)  # blur of the surfaces, in radii
 _STEPS: Final = 12
 _BORDER_PX: Final = 5
-_AGREES: Final = 0.5  # a block agrees when its score is at least this share of its own best
+_AGREES: Final = 0.5  # a block agrees if its score is at least this share of its own best
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Refined:
     """A homography and how well the blocks agree with it."""
 
     matrix: Matrix  # maps pixels of the full second picture to pixels of the full first one
-    # Root mean square distance of the agreeing blocks from their own best place, across their edges, in
+    # Root mean square distance of the agreeing blocks from their own best shift, across their edges, in
     # pixels of the full first picture
     residual_px: float
     agreement: float  # share of the blocks that agree
@@ -55,7 +55,7 @@ class Refined:
 def refine(samples: Samples, start: Matrix) -> Refined | None:
     """Refine a map from the second picture to the first that is within a few percent of the truth.
 
-    None if the pictures stop overlapping.
+    Returns None if the pictures no longer overlap.
     """
     matrix = start
     refined = None
@@ -71,7 +71,7 @@ def refine(samples: Samples, start: Matrix) -> Refined | None:
 
 
 def _surfaces(samples: Samples, matrix: Matrix, step: _Round) -> tuple[BlockSurfaces | None, Matrix]:
-    """Warp the second pictures by `matrix` to the working size, and correlate."""
+    """Warp the second pictures by `matrix` to the working size, and correlate the blocks."""
     still, moving = [], []
     covered = None
     for rgb, aux in samples:
@@ -103,7 +103,7 @@ def _near_side(to_grid: Matrix, from_full: Matrix, aux_size: tuple[int, int]) ->
 
 
 def _climb(surfaces: BlockSurfaces, step: _Round) -> Matrix:
-    """Return the homography of the working grid under which the surfaces sum highest."""
+    """Return the homography of the working grid that maximises the sum of the surfaces."""
     centre, half = _frame(surfaces.centres)
     places = (surfaces.centres - centre) / half
     parameters = np.zeros(8)
@@ -116,7 +116,7 @@ def _climb(surfaces: BlockSurfaces, step: _Round) -> Matrix:
 
 
 def _ascend(surfaces: BlockSurfaces, places: Floats, parameters: Floats, stiffness: float) -> Floats:
-    """Climb with damped Newton steps; parameters are pixels of displacement at the edge."""
+    """Maximise by damped Newton steps; parameters are pixels of displacement at the edge."""
     _, half = _frame(surfaces.centres)
     basis = _basis(places)
     prior = stiffness * len(places) * 0.002 * _PENALTY
@@ -160,7 +160,7 @@ def _assess(surfaces: BlockSurfaces, change: Matrix, to_work: Matrix) -> Refined
 
 
 _PENALTY: Final = np.array(
-    [  # a, d, b, f, c, e, g, h: unlike scales in x and y, shear, and perspective cost
+    [  # a, d, b, f, c, e, g, h: penalises different scales in x and y, shear, and perspective
         [0, 0, 0, 0, 0, 0, 0, 0],
         [0, 0, 0, 0, 0, 0, 0, 0],
         [0, 0, 5, -5, 0, 0, 0, 0],
@@ -180,7 +180,7 @@ def _homography(p: Floats) -> Matrix:
 
 
 def _basis(places: Floats) -> Floats:
-    """Return the displacements `(B, 2, 8)` that a unit of each parameter gives, to first order."""
+    """Return the displacements `(B, 2, 8)` for one unit of each parameter, to first order."""
     x, y = places.T
     zero, one = np.zeros_like(x), np.ones_like(x)
     in_x = np.stack([one, zero, x, zero, y, zero, x * x, x * y], axis=1)

@@ -1,9 +1,9 @@
-"""The coarse search: which scale, turn and shift bring the second picture onto the first.
+"""The coarse search for the scale, rotation and shift that bring the second picture onto the first.
 
-Every frame pair of a recording shares one alignment, so the correlations of all of them are added, in
-the frequency domain, where one product tries every shift at once. How much better the best
-alignment is than chance is measured on the recording itself: the second picture mirrored, or turned by
-180 degrees, has the same kinds of edges, and nowhere to fit.
+All frame pairs of a recording share one alignment, so their correlations are added, in the frequency domain,
+where one product tries every shift at once. How much better the best alignment is than chance is measured on
+the recording itself: the second picture mirrored, or turned by 180 degrees, has the same kinds of edges but
+fits nowhere.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class SimilarityMatch:
 
     @property
     def ratio(self) -> float:
-        """How many times better than chance."""
+        """The score over that of chance."""
         return self.score / max(self.chance, 1e-6)
 
 
 def find_similarity(samples: Samples) -> SimilarityMatch:
-    """Search all scales, turns and shifts of at least one frame pair, then look closer around the best."""
+    """Search all scales, rotations and shifts of at least one frame pair, then finely around the best."""
     search = _ShiftSearch(samples, SEARCH_SIDE_PX)
     tried = [search.best_shift(scale, math.radians(turn)) for scale in SCALES for turn in TURNS_DEG]
     chance = max(trial.chance for trial in tried)
@@ -72,7 +72,7 @@ class _Trial:
 
 
 class _ShiftSearch:
-    """Holds the spectra of the first pictures, and correlates transformed second ones with them."""
+    """Holds the spectra of the first pictures, and correlates transformed second pictures with them."""
 
     def __init__(self, samples: Samples, side_px: int) -> None:
         rgbs = [rgb.shrunk(side_px) for rgb, _ in samples]
@@ -91,7 +91,7 @@ class _ShiftSearch:
         self._aux = [aux.shrunk(near_side) for _, aux in samples]
 
     def best_shift(self, scale: float, turn: float) -> _Trial:
-        """Return the best shift for one scale and turn, and what chance reaches."""
+        """Return the best shift for one scale and rotation, with the score of chance."""
         transform = self._transform(scale, turn, 0.0, 0.0)
         covered = self._covered(transform)
         cross = np.zeros((1 + len(_MIRRORS), *covered.shape), np.complex64)
@@ -113,7 +113,7 @@ class _ShiftSearch:
         return self._trial(scale, turn, cross, (np.fft.fft2(covered), np.fft.fft2(energy)))
 
     def full_matrix(self, trial: _Trial) -> Matrix:
-        """Return the map between full pictures that a trial stands for."""
+        """Return the map between the full pictures for a trial."""
         canvas_of_aux = self._transform(trial.scale, trial.turn, trial.dx, trial.dy)
         left, top = self._origin
         canvas_of_rgb = np.array([[1, 0, left], [0, 1, top], [0, 0, 1]], np.float64) @ self._rgb.from_full
@@ -131,7 +131,7 @@ class _ShiftSearch:
         return _Trial(float(score[row, column]), max(chances), scale, turn, float(dx), float(dy))
 
     def _scores(self, cross: Spectrum, covered: Spectrum, energy: Spectrum) -> npt.NDArray[np.float32]:
-        """Return for every shift the correlation over the root of the energies' geometric mean."""
+        """Return, for every shift, the correlation over the root of the energies' geometric mean."""
         aux_energy = np.fft.ifft2(self._inside * np.conj(energy)).real
         rgb_energy = np.fft.ifft2(self._energy * np.conj(covered)).real
         overlap = np.fft.ifft2(self._inside * np.conj(covered)).real / self._area
@@ -140,14 +140,14 @@ class _ShiftSearch:
         return np.where(overlap >= _LEAST_OVERLAP, scores, -np.inf).astype(np.float32)
 
     def _covered(self, transform: Matrix) -> npt.NDArray[np.float32]:
-        """Return 1 where the moved second picture has pixels, a border left out, else 0."""
+        """Return 1 where the transformed second picture has pixels, without its border, else 0."""
         width, height = self._aux[0].size
         whole = cv2.warpAffine(np.ones((height, width), np.float32), transform[:2], self._canvas)
         inner = cv2.erode(whole, np.ones((_BORDER_PX, _BORDER_PX), np.uint8), borderValue=0)
         return (inner > 0.99).astype(np.float32)
 
     def _transform(self, scale: float, turn: float, dx: float, dy: float) -> Matrix:
-        """Map the small second picture to the canvas, about the two centres."""
+        """Return the map from the small second picture to the canvas, about the two centres."""
         (aux_width, aux_height), (width, height) = self._aux[0].size, self._rgb.size
         factor = scale * math.sqrt(self._area / (aux_width * aux_height))
         cos, sin = factor * math.cos(turn), factor * math.sin(turn)
@@ -164,16 +164,16 @@ class _ShiftSearch:
 
 @dataclass(frozen=True, slots=True)
 class _Mirror:
-    """Mirrors a picture of which only the spectrum is known; the axes are those turned round."""
+    """Mirrors a picture given its spectrum, along `axes`."""
 
     axes: tuple[int, ...]
 
     def real(self, spectrum: Spectrum) -> Spectrum:
-        """Return the spectrum of a real picture, mirrored."""
+        """Return the spectrum of the mirrored picture, for a real one."""
         return np.asarray(np.roll(np.flip(spectrum, self.axes), 1, self.axes))
 
     def edges(self, spectrum: Spectrum) -> Spectrum:
-        """Return the spectrum of an edge map, mirrored: about one axis, angles change sign as well."""
+        """Return the spectrum of the mirrored edge map; along one axis, the edges' angles change sign too."""
         if len(self.axes) == 2:
             return self.real(spectrum)
         (axis,) = self.axes
@@ -185,7 +185,7 @@ _MIRRORS: Final = (_Mirror((0,)), _Mirror((1,)), _Mirror((0, 1)))
 
 
 def _without_mean(edges: EdgeMap, covered: npt.NDArray[np.float32] | None) -> EdgeMap:
-    """Take the mean out (a picture full of horizontal lines matches another anywhere), and zero the rest."""
+    """Subtract the mean (pictures full of horizontal lines match anywhere) and zero what is not covered."""
     if covered is None:
         return np.asarray(edges - edges.mean(), np.complex64)
     share = float(covered.sum())
@@ -194,7 +194,7 @@ def _without_mean(edges: EdgeMap, covered: npt.NDArray[np.float32] | None) -> Ed
 
 
 def _fft_size(length: float) -> int:
-    """Return an even length of small factors, at least `length`."""
+    """Return an even length with small prime factors, at least `length`."""
     return cv2.getOptimalDFTSize((math.ceil(length) + 1) // 2) * 2
 
 

@@ -1,7 +1,7 @@
-"""Block by block: how well the two edge maps agree for every small shift.
+"""For each block, how well the two edge maps agree for every small shift.
 
-A block that holds a single straight edge knows its place across the edge and not along it. A whole surface
-of scores says that; one best shift a block would not.
+A block with a single straight edge determines its shift across the edge but not along it. A whole surface of
+scores expresses this; a single best shift for each block would not.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ Layers = npt.NDArray[np.floating]
 _LEAST_COVERED: Final = 0.5
 _SHARPENING: Final = 5.0
 _FINER: Final = 4
-_FLATTEST: Final = 1e-4  # least curvature that counts, in units of correlation a squared pixel
+_FLATTEST: Final = 1e-4  # least curvature that is used, in units of correlation a squared pixel
 
 
 @dataclass(frozen=True, slots=True)
 class BlockSurfaces:
-    """Scores of all shifts within a radius, for every block."""
+    """The scores of all shifts within a radius, for every block."""
 
     centres: Floats  # `(B, 2)` block centres x, y in pixels
-    # `(B, n, n)` correlation by shift in y and x, the middle one no shift; summed over frames
+    # `(B, n, n)` correlation by shift in y and x, no shift in the middle; summed over frames
     scores: npt.NDArray[np.float32]
     step_px: float = 1.0  # from one shift to the next
 
@@ -40,13 +40,13 @@ class BlockSurfaces:
         return int(self.scores.shape[1] - 1) / 2 * self.step_px
 
     def blurred(self, sigma_px: float) -> BlockSurfaces:
-        """Return the surfaces smoothed, so that a distant peak pulls too."""
+        """Return the surfaces smoothed, so that distant peaks attract too."""
         sigma = sigma_px / self.step_px
         smooth = [cv2.GaussianBlur(s, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE) for s in self.scores]
         return replace(self, scores=np.asarray(smooth, np.float32))
 
     def finer(self) -> BlockSurfaces:
-        """Return the surfaces at quarter steps: linear ones would peak at whole steps only."""
+        """Return the surfaces at quarter steps; linear interpolation would peak at whole steps only."""
         count = (self.scores.shape[1] - 1) * _FINER + 1
         places = np.arange(count, dtype=np.float32) / _FINER
         columns, rows = np.meshgrid(places, places)
@@ -56,23 +56,23 @@ class BlockSurfaces:
         return replace(self, scores=np.asarray(fine, np.float32), step_px=self.step_px / _FINER)
 
     def sharpened(self) -> BlockSurfaces:
-        """Return the squares of what rises above the medians: a clear best shift speaks louder."""
+        """Return the squares of the scores above the median, which gives more weight to clear peaks."""
         rise = self.scores - np.median(self.scores, axis=(1, 2), keepdims=True)
         return replace(self, scores=(np.maximum(rise, 0) ** 2 * _SHARPENING).astype(np.float32))
 
     def at(self, shifts: Floats) -> Floats:
-        """Return the scores `(B,)` at the shifts `(B, 2)` in x, y, between pixels too."""
+        """Return the scores `(B,)` at the shifts `(B, 2)` in x, y, interpolated."""
         return _sampled(self.scores, shifts / self.step_px)
 
     def slopes(self) -> Slopes:
-        """Return how the surfaces rise and bend everywhere."""
+        """Return the first and second derivatives of the surfaces."""
         dy, dx = (np.asarray(part) for part in np.gradient(self.scores, self.step_px, axis=(1, 2)))
         dxy, dxx = (np.asarray(part) for part in np.gradient(dx, self.step_px, axis=(1, 2)))
         dyy = np.asarray(np.gradient(dy, self.step_px, axis=1))
         return Slopes((dx, dy), (dxx, dxy, dyy), self.step_px)
 
     def peaks(self) -> Floats:
-        """Return the best shift `(B, 2)` of every block in x, y, to parts of a pixel."""
+        """Return the best shift `(B, 2)` of every block in x, y, with subpixel precision."""
         return np.array([_peak(surface) for surface in self.scores], np.float64) * self.step_px
 
 
@@ -85,7 +85,7 @@ class Slopes:
     step_px: float  # from one shift to the next
 
     def at(self, shifts: Floats) -> tuple[Floats, Floats]:
-        """Return gradients `(B, 2)` and downward curvatures `(B, 2, 2)`, never negative, at the shifts."""
+        """Return gradients `(B, 2)` and downward curvatures `(B, 2, 2)`, always positive, at the shifts."""
         places = shifts / self.step_px
         dxx, dxy, dyy = (_sampled(layer, places) for layer in self.second)
         bend = -np.stack([dxx, dxy, dxy, dyy], axis=1).reshape(-1, 2, 2)
@@ -102,11 +102,11 @@ def block_surfaces(
     block_px: int,
     radius_px: int,
 ) -> BlockSurfaces | None:
-    """Correlate blocks of `moving` with `still`, frame by frame, and add the frames up.
+    """Correlate blocks of `moving` with `still`, frame by frame, and sum over the frames.
 
-    All are `(H, W)` on one grid: edge maps of both streams, and 1 where the second is `covered`. `block_px`
-    is the side of a block, `radius_px` the largest shift tried. Returned are the surfaces of the blocks that
-    lie mostly in both pictures; None if there is none.
+    All are `(H, W)` on one grid: edge maps of both streams, and `covered`, 1 where the second stream has
+    pixels. `block_px` is the side of a block, `radius_px` the largest shift. Returns the surfaces of the
+    blocks that lie mostly in both pictures; None if there are none.
     """
     margin = ((radius_px, radius_px), (radius_px, radius_px))
     wide = [_two_channels(np.pad(edges, margin)) for edges in still]
@@ -140,7 +140,7 @@ def block_surfaces(
 
 
 def _corners(covered: npt.NDArray[np.float32], block_px: int) -> Iterator[tuple[int, int]]:
-    """Yield the top left corners of blocks that overlap by half."""
+    """Yield the top left corners of the blocks, which overlap each other by half."""
     height, width = covered.shape
     for y in _starts(height, block_px):
         for x in _starts(width, block_px):
@@ -158,7 +158,7 @@ def _two_channels(edges: npt.NDArray[np.complexfloating]) -> npt.NDArray[np.floa
 
 
 def _sampled(layers: npt.NDArray[np.floating], places: Floats) -> Floats:
-    """Read `(B, n, n)` layers at `(B, 2)` places from their middle, bilinear, held at the border."""
+    """Read `(B, n, n)` layers at `(B, 2)` places relative to their middle: bilinear, clamped at borders."""
     last = layers.shape[1] - 1
     place = np.clip(places + last / 2, 0, last - 1e-6)
     x0, y0 = np.floor(place).astype(int).T
@@ -178,7 +178,7 @@ def _peak(surface: npt.NDArray[np.float32]) -> tuple[float, float]:
 
 
 def parabola_peak(values: npt.NDArray[np.floating], index: int) -> float:
-    """Return where the parabola through a peak and its two neighbours is highest."""
+    """Return the position of the vertex of the parabola through a peak and its two neighbours."""
     if not 0 < index < len(values) - 1:
         return float(index)
     before, here, after = (float(values[index + step]) for step in (-1, 0, 1))

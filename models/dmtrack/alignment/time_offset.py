@@ -1,4 +1,4 @@
-"""By how much one stream's clock is ahead, from the rhythm of motion, which sensors of one scene share."""
+"""The offset between two streams' clocks, found from the motion that both see."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float64]
 
 LEAST_CONFIDENCE: Final = 0.5
 CELLS: Final = (4, 3)
-"""Columns and rows of the cells that motion is summed in; coarse, as the views need not be aligned."""
+"""Columns and rows of the cells over which motion is summed; coarse, as the views need not be aligned."""
 _CELL_PX: Final = 24
 
 
@@ -29,30 +29,30 @@ _CELL_PX: Final = 24
 class MotionSignal:
     """Motion energy over time."""
 
-    times_s: Floats  # `(T,)` moments in seconds, increasing
-    energy: Floats  # `(T, cells)` how much changes, in units of the stream's own
-    # `(T, 2)` how fast the whole picture moves to the right and down, in picture widths a second
+    times_s: Floats  # `(T,)` times in seconds, increasing
+    energy: Floats  # `(T, cells)` amount of change, in units of the stream
+    # `(T, 2)` speed of the whole picture to the right and down, in picture widths a second
     drift: Floats
 
     @property
     def step_s(self) -> float:
-        """The usual time between two moments."""
+        """The median time between two samples."""
         return float(np.median(np.diff(self.times_s)))
 
     def at(self, times_s: Floats, values: Floats) -> Floats:
-        """Return energy `(N, cells)`, or drift `(N, 2)`, at other moments, linear in between."""
+        """Return energy `(N, cells)`, or drift `(N, 2)`, at other times, by linear interpolation."""
         return np.stack([np.interp(times_s, self.times_s, part) for part in values.T], axis=1)
 
 
 def motion_signal(
     frames: Iterable[Frame], modality: Modality | None, longest_s: Fraction = Fraction(180)
 ) -> MotionSignal:
-    """Measure the motion of a stream, of one moment less than there are frames; empty with fewer than two.
+    """Measure the motion of a stream between consecutive frames; empty with fewer than two.
 
-    The change between two frames belongs to the moment between them. An event picture holds
-    what changed already, over the time since the frame before.
+    The change between two frames belongs to the time midway between them. An event picture already holds the
+    change, over the time since the frame before.
 
-    No more than `longest_s` seconds are read; `modality` is None for the RGB stream.
+    At most `longest_s` seconds are read; `modality` is None for the RGB stream.
     """
     moments: list[float] = []
     energy: list[Floats] = []
@@ -98,7 +98,7 @@ def _cell_means(change: Channels) -> Floats:
 
 
 def _shift_px(before: EdgeMap, after: EdgeMap) -> tuple[float, float]:
-    """Return how far the edges moved between two frames, given their spectra, to parts of a pixel."""
+    """Return how far the edges moved between two frames, given their spectra, with subpixel precision."""
     agreement = np.fft.ifft2(after * np.conj(before)).real
     row, column = np.unravel_index(int(np.argmax(agreement)), agreement.shape)
     height, width = agreement.shape
@@ -109,32 +109,32 @@ def _shift_px(before: EdgeMap, after: EdgeMap) -> tuple[float, float]:
     return (dx - width if dx > width / 2 else dx), (dy - height if dy > height / 2 else dy)
 
 
-_TREND_S: Final = 2.0  # slower changes than this (exposure, drift, a sunset) are taken out
+_TREND_S: Final = 2.0  # changes slower than this (exposure, drift, a sunset) are removed
 _LEAST_OVERLAP_S: Final = 1.0
 _LEAST_OVERLAP_SHARE: Final = 0.4
 _FINEST_S: Final = 1 / 120
 _LEAST_MOMENTS: Final = 8
-_LEAST_OFFSETS: Final = 24  # with fewer to choose from, the best one says nothing
-_QUIET_ENERGY: Final = 0.05  # a change of the motion energy by this share of itself is noise
-_QUIET_DRIFT: Final = 0.02  # a picture that drifts by this many of its widths a second does not move
+_LEAST_OFFSETS: Final = 24  # with fewer offsets to choose from, the best one means nothing
+_QUIET_ENERGY: Final = 0.05  # a smaller relative change of the motion energy is noise
+_QUIET_DRIFT: Final = 0.02  # a smaller drift, in picture widths a second, is noise
 
 
 @dataclass(frozen=True, slots=True)
 class TimeOffset:
-    """What to add to the times of the second stream."""
+    """The time to add to the second stream's clock."""
 
     offset_s: float  # in seconds
     confidence: float  # 0 to 1
     peak: float  # correlation at the offset, in [-1, 1]
-    second: float  # the highest correlation at an offset elsewhere
+    second: float  # the highest correlation at any other peak
     overlap_s: float  # seconds that both streams cover at the offset
 
 
 def find_offset(rgb: MotionSignal, aux: MotionSignal, largest_s: float = 10.0) -> TimeOffset:
     """Find the offset at which the motion in both streams agrees best.
 
-    Each signal has its own rate and clock. Offsets up to `largest_s` are tried, about the one with which both
-    start together too. `AlignmentError`: there is no clear best one; the message says why.
+    Each signal has its own rate and clock. Offsets up to `largest_s` are tried, both around 0 and around the
+    one at which both start together. `AlignmentError`: there is no clear best one; the message says why.
     """
     found = propose_offset(rgb, aux, largest_s)
     if found is None:
@@ -160,7 +160,7 @@ def propose_offset(rgb: MotionSignal, aux: MotionSignal, largest_s: float = 10.0
     first, second = _prepared(rgb, aux, step_s), _prepared(aux, rgb, step_s)
     if not (first.any() and second.any()):
         return None
-    start_s = float(rgb.times_s[0] - aux.times_s[0])  # the offset with which both start together
+    start_s = float(rgb.times_s[0] - aux.times_s[0])  # the offset at which both start together
     reach = math.ceil((largest_s + abs(start_s)) / step_s)
     shortest = max(_LEAST_OVERLAP_S / step_s, _LEAST_OVERLAP_SHARE * min(len(first), len(second)))
     lags = np.arange(-min(reach, len(second)), min(reach, len(first)) + 1)
@@ -177,9 +177,9 @@ def propose_offset(rgb: MotionSignal, aux: MotionSignal, largest_s: float = 10.0
 
 
 def _prepared(signal: MotionSignal, other: MotionSignal, step_s: float) -> Floats:
-    """Return both kinds of motion on an even clock, blurred to the slower stream's steps, without trend."""
+    """Return energy and drift resampled at `step_s`, blurred to the slower stream's step, without trend."""
     times = np.arange(signal.times_s[0], signal.times_s[-1] + step_s / 2, step_s)
-    # what lies still has no level of its own: what a codec leaves there is little beside the whole picture
+    # cells without motion are scaled by the whole picture's mean, so that compression noise stays small
     level = np.maximum(np.median(signal.energy, axis=0), max(float(signal.energy.mean()), 1e-9))
     slower = max(signal.step_s, other.step_s)
     blur = slower / step_s if slower > signal.step_s * 1.2 else 0.0
@@ -194,13 +194,13 @@ def _without_trend(values: Floats, blur: float, trend: float) -> Floats:
 
 
 def _scaled(values: Floats, quiet: float) -> Floats:
-    """Give both kinds of motion the same weight, but where there is none."""
+    """Scale to unit spread, so that energy and drift weigh the same, unless there is only noise."""
     spread = math.sqrt(float(np.square(values).sum(axis=1).mean()))
     return values / max(spread, quiet)
 
 
 def _averaged(values: Floats, width: float) -> Floats:
-    """Return the running mean over `width` samples; shorter at the ends."""
+    """Return the running mean over `width` samples, over fewer at the ends."""
     half = max(0, round(width / 2))
     total = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
     index = np.arange(len(values))
@@ -209,7 +209,7 @@ def _averaged(values: Floats, width: float) -> Floats:
 
 
 def _correlation(first: Floats, second: Floats, lag: int, shortest: float) -> float:
-    """Correlate all cells where `second`, moved by `lag` samples, overlaps `first`."""
+    """Correlate all cells where `second`, moved by `lag` samples, overlaps `first`; NaN if too short."""
     start, end = max(0, lag), min(len(first), len(second) + lag)
     if end - start < shortest:
         return math.nan
@@ -220,7 +220,7 @@ def _correlation(first: Floats, second: Floats, lag: int, shortest: float) -> fl
 
 
 def _second_peak(scores: Floats, best: int, width: int) -> float:
-    """Return the highest local peak that is not part of the best one's flank."""
+    """Return the highest local peak that is not on the flank of the best one."""
     values = np.nan_to_num(scores, nan=-1.0)
     inner = values[1:-1]
     is_peak = (inner >= values[:-2]) & (inner >= values[2:])
@@ -230,7 +230,7 @@ def _second_peak(scores: Floats, best: int, width: int) -> float:
 
 
 def _confidence(peak: float, second: float) -> float:
-    """Wrong pairs reach correlations of 0.42 and leads of 0.2; right ones that move, 0.5 and more."""
+    """Return the confidence: wrong pairs reach correlations of 0.42 and leads of 0.2; right ones over 0.5."""
     high = 1 / (1 + math.exp(-(peak - 0.43) / 0.03))
     ahead = 1 / (1 + math.exp(-(peak - max(second, 0.0) - 0.15) / 0.03))
     return high * ahead

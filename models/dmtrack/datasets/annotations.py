@@ -1,6 +1,6 @@
-"""The ground truth of a whole benchmark, with or without its pictures: what an evaluation reads.
+"""The ground truth of a whole benchmark, with or without its pictures, for evaluation.
 
-Either every sequence is a folder with the files its data set uses, or one folder holds `NAME.txt` for each:
+Either every sequence is a folder with the files of its data set, or one folder holds `NAME.txt` for each:
 
     NAME/visible.txt  NAME/infrared.txt            LasHeR, RGBT234        gt/NAME.txt   absent/NAME.txt
     NAME/groundTruth_v.txt  NAME/groundTruth_i.txt GTOT
@@ -8,15 +8,15 @@ Either every sequence is a folder with the files its data set uses, or one folde
     NAME/groundtruth.txt  absent_label.txt         VisEvent
     NAME/groundtruth.txt  sequence  anchor.value   DepthTrack, VOT
 
-What a benchmark says is hard about its sequences (occlusion, low light) are attributes, as short names:
+Attributes are short names for the difficulties of a sequence (occlusion, low light):
 
     AttriSeqsTxt/NAME.txt    LasHeR: 19 numbers, 0 or 1, in the order of `LASHER_ATTRIBUTES`
     attr_txt/LI.txt          RGBT234, RGBT210: 0 or 1 a sequence, in the order of `SequencesName.txt`
     NAME/attrs.txt           OTB: names, separated by commas
-    NAME/LI.tag              VOT: 0 or 1 a frame; a sequence has what any of its frames has
+    NAME/LI.tag              VOT: 0 or 1 a frame; a sequence has the attributes of all its frames
 
 Only text is read, so that a benchmark of a million pictures opens in a second. Rows keep the numbers of their
-files: some benchmarks score rows that are no boxes.
+files, because some benchmarks score invalid rows.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from dmtrack.video.picture_file import opencv_picture
 logger = logging.getLogger(__name__)
 
 _PAIRS: Final = {"lasher": ("visible", "infrared"), "gtot": ("v", "i"), "vtuav": ("rgb", "ir")}
-"""Names of the two streams' ground truth, by layout."""
+"""Names of the two streams' ground-truth files, by layout."""
 _FLAT_NAMES: Final = ("gt", "gt_rect", "annos", "annotations", "ground_truth", "groundtruth")
 _ABSENT_FLAGS: Final = "absent"
 _MAX_DEPTH: Final = 5
@@ -66,20 +66,20 @@ LASHER_ATTRIBUTES: Final = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Annotation:
-    """What is known of one target of one sequence."""
+    """The ground truth of one target of one sequence."""
 
-    name: str  # of the sequence, with `_TARGET` where there are several targets
+    name: str  # of the sequence, with `_TARGET` if it has several targets
     # One or two `(T, 4)` float64 `x, y, w, h` with the numbers of the files, pixels counted from 0; the
-    # second is that of the second stream, where it has its own
+    # second belongs to the second stream, if that has its own
     truths: tuple[Floats, ...]
-    # `(T,)` bool, False where the target is flagged absent; None where nobody says
+    # `(T,)` bool, False where the target is flagged absent; None without flags
     present: npt.NDArray[np.bool_] | None = None
-    layout: str = "plain"  # as in `dmtrack.datasets.layouts`, told from the text files alone
-    folder: Path | None = None  # of the sequence, where its pictures may be; None where the truth lies alone
-    attributes: frozenset[str] = frozenset()  # what the data set says is hard about it
-    # `(T,)` int, above 0 where a run starts forwards, below where it starts backwards (VOT)
+    layout: str = "plain"  # as in `dmtrack.datasets.layouts`, but told from the text files alone
+    folder: Path | None = None  # of the sequence, where its pictures may be; None: only a text file
+    attributes: frozenset[str] = frozenset()
+    # `(T,)` int: above 0 where a run starts forward, below 0 where it starts backward (VOT)
     anchors: npt.NDArray[np.int64] | None = None
-    # Width and height of the pictures, where a file beside the truth says it
+    # Width and height of the pictures, if a file beside the truth states them
     size: tuple[int, int] | None = None
 
     def __len__(self) -> int:
@@ -92,7 +92,7 @@ class Annotation:
         return self.truths[0]
 
     def pictures(self) -> ImageFiles | None:
-        """Return the pictures of the main stream, where they are there as files."""
+        """Return the pictures of the main stream; None if they are not there as files."""
         if self.folder is None:
             return None
         try:
@@ -102,7 +102,7 @@ class Annotation:
             return None
 
     def picture_size(self) -> tuple[int, int] | None:
-        """Return width and height of the pictures, if a file says it or there is a picture."""
+        """Return width and height of the pictures, from a file or the first picture; None if unknown."""
         if self.size is not None:
             return self.size
         pictures = self.pictures()
@@ -129,10 +129,10 @@ class AnnotatedSet:
 
 
 def read_annotations(path: Path) -> AnnotatedSet:
-    """Read the ground truth of every sequence below a folder; a damaged one is left out, and logged.
+    """Read the ground truth of every sequence below a folder; damaged ones are left out with a warning.
 
-    It is a benchmark's folder, a folder of ground-truth files, or one sequence. `DatasetError`: the folder
-    cannot be read, or holds no ground truth; `FormatError`: no file of ground truth can be read.
+    The folder is that of a benchmark, of ground-truth files, or of one sequence. `DatasetError`: it cannot be
+    read, or holds no ground truth; `FormatError`: no ground-truth file can be read.
     """
     if not path.is_dir():
         what = "is a file, but not a zip" if path.exists() else "no such folder"
@@ -157,7 +157,7 @@ def read_annotations(path: Path) -> AnnotatedSet:
 
 
 def _annotation_root(path: Path) -> Path:
-    """Return the folder called `gt` or alike where there is one, else the folder itself."""
+    """Return the folder called `gt` or similar if there is one, else the folder itself."""
     entries = [child for child in sorted(path.iterdir()) if not is_of_system(child.name)]
     children = {child.name.lower(): child for child in entries if child.is_dir()}
     named = next((children[name] for name in _FLAT_NAMES if name in children), None)
@@ -168,7 +168,7 @@ def _annotation_root(path: Path) -> Path:
 
 
 def _folders(root: Path, depth: int = 0) -> Iterator[Path]:
-    """Yield the folders of sequences; a folder of pictures or of a sequence is not searched further."""
+    """Yield the folders of sequences; folders of pictures and of sequences are not searched further."""
     if _truths_in(root):
         yield root
         return
@@ -182,7 +182,7 @@ def _folders(root: Path, depth: int = 0) -> Iterator[Path]:
 
 
 def _flat(root: Path) -> Iterator[Path]:
-    """Yield `NAME.txt` of a folder of ground-truth files."""
+    """Yield the `NAME.txt` in a folder of ground-truth files."""
     if not _truths_in(root):
         yield from (path for path in _files_in(root, ".txt") if path.stem.lower() not in ("list", "readme"))
 
@@ -192,7 +192,7 @@ def _files_in(folder: Path, suffix: str) -> list[Path]:
 
 
 def _truths_in(folder: Path) -> tuple[Path, ...]:
-    """Return the ground truth of a sequence's folder: of both streams, or one a target."""
+    """Return the ground-truth files in a sequence's folder: those of both streams, or one for each target."""
     for pair in _PAIRS.values():
         for pattern in ("{}.txt", "groundTruth_{}.txt"):
             paths = [folder / pattern.format(stream) for stream in pair]
@@ -243,7 +243,7 @@ def _layout(folder: Path, path: Path) -> str:
 
 
 def _flat_flags(path: Path) -> npt.NDArray[np.bool_] | None:
-    """Read `absent/NAME.txt` of the VisEvent toolkit, in which 1 is absent."""
+    """Read `absent/NAME.txt` of the VisEvent toolkit, where 1 means absent."""
     flags = path.parent.parent / _ABSENT_FLAGS / path.name
     return ~read_flags(flags) if flags.is_file() else None
 
@@ -259,7 +259,7 @@ def _anchors(path: Path, frames: int) -> npt.NDArray[np.int64] | None:
 
 
 def _size(path: Path) -> tuple[int, int] | None:
-    """Return what the `sequence` file of the VOT toolkit says about the pictures."""
+    """Return the picture size in the VOT toolkit's `sequence` file; None if it states none."""
     if not path.is_file():
         return None
     lines = read_text(path).splitlines()
@@ -273,8 +273,8 @@ def _size(path: Path) -> tuple[int, int] | None:
 class Attributes:
     """The attributes of the sequences of a data set.
 
-    Their files may be in the folder of the truth, or in that of the data set. `FormatError`: a file is not as
-    it should be.
+    Their files may be in the folder of the truth, or in that of the data set. `FormatError`: a file is
+    malformed.
     """
 
     def __init__(self, *folders: Path) -> None:
@@ -284,7 +284,7 @@ class Attributes:
         self._listed = {} if lists is None else _listed(lists)
 
     def of(self, name: str, folder: Path | None) -> frozenset[str]:
-        """Return the attributes of a sequence; none where nobody says."""
+        """Return the attributes of a sequence, if there are any."""
         found = set(self._listed.get(name, ()))
         if self._columns is not None and (self._columns / f"{name}.txt").is_file():
             found |= _set_columns(self._columns / f"{name}.txt")

@@ -1,15 +1,15 @@
-"""Ground-truth text files: finding them beside a recording, and reading the boxes in them.
+"""Ground-truth text files: finding them beside a recording, and reading their boxes.
 
-The files of the benchmarks differ in separator, in the number of values and in the pixel they count
-from, but all hold one box a row and one row a frame:
+The benchmarks' files differ in separator, number of values and the index of the first pixel, but all hold one
+box a row and one row a frame:
 
-    4 values   x, y, w, h                       (most data sets; maybe named in the first row)
+    4 values   x, y, w, h                       (most data sets; maybe with a header)
     4 values   left, top, right, bottom         (GTOT: `groundTruth_v.txt`, `groundTruth_i.txt`)
     8 values   four corner points of a polygon  (VOT), read as its axis-aligned bounding box
 
-Files that say in which frames the target is there hold a 0 or a 1 a frame. In VisEvent's `absent_label.txt` 1
-means present, in spite of the name; copies with the opposite meaning are about. Other sets do not document
-their `absent.txt`, so its meaning is told from the boxes: a frame without a box is one without the target.
+Flag files hold a 0 or a 1 a frame. In VisEvent's `absent_label.txt` 1 means present, in spite of the name;
+copies with the opposite meaning exist. Other sets do not document their `absent.txt`, so its meaning is
+inferred from the boxes: in a frame without a box the target is absent.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _TARGET_FILE: Final = re.compile(
     r"(?!groundTruth_)(?i:groundtruth)(?:_(?i:rect)\.(?P<number>\d+)|_(?!(?i:rect)$)(?P<name>.+))"
 )
 _HEAD_BYTES: Final = 1 << 12
-_TIMES_VALUES: Final = 3  # at most: a number, a time and a name; three numbers are a box that lacks one
+_TIMES_VALUES: Final = 3  # at most, in a list of times: a number, a time, a name; 3 numbers are a faulty box
 _POSE_VALUES: Final = 8  # time, place, and a quaternion of length 1; corners of a box are pixels apart
 _QUATERNION_OFF: Final = 0.02
 _FEWEST_EVENTS: Final = 8  # of fewer rows it cannot be told whether they are events or boxes
@@ -55,16 +55,15 @@ Flags = npt.NDArray[np.bool_]
 class TruthFile:
     """The boxes of one target, one row a frame."""
 
-    # `(N, 4)` float64 `x, y, w, h`, pixels counted from 0; NaN rows where the target is absent (the file says
+    # `(N, 4)` float64 `x, y, w, h`, pixels counted from 0; NaN rows where the target is absent (the file has
     # NaN, or a size that is not positive)
     boxes: Floats
-    # `(N, 4)` or `(N, 8)` float64, the numbers as the file has them: some benchmarks score rows that are no
-    # boxes, so nothing is lost here
+    # `(N, 4)` or `(N, 8)` float64, the numbers as in the file: some benchmarks score invalid rows
     rows: Floats
-    # `(N,)` bool: rows that give a place but no area, a mistake in the file. Rows of one repeated number
-    # (`0,0,0,0`) say that the target is absent.
+    # `(N,)` bool: rows with a place but no area, a mistake in the file. Rows of one repeated number
+    # (`0,0,0,0`) mean that the target is absent.
     sizeless: npt.NDArray[np.bool_]
-    unjudged: Floats  # as `boxes`, but rows that are no boxes have the numbers that the file gives
+    unjudged: Floats  # as `boxes`, but invalid rows keep the numbers of the file
 
 
 def read_boxes(path: Path | str, *, origin: int | None = None, corners: bool | None = None) -> TruthFile:
@@ -73,9 +72,9 @@ def read_boxes(path: Path | str, *, origin: int | None = None, corners: bool | N
     Args:
         path: A text file with one row a frame, all of 4 or all of 8 numbers (scientific notation and
             NaN are fine). Blank lines are allowed at the end only, where they cannot shift a row.
-        origin: What the first pixel is called, 0 or 1. None tells it from the file: OTB
+        origin: Index of the first pixel, 0 or 1. None infers it from the file: OTB
             (`groundtruth_rect*.txt`) and VOT (8 values) count from 1, as MATLAB does, all others from 0.
-        corners: The 4 values are left, top, right, bottom. None tells it from the file: those of GTOT are.
+        corners: Whether the 4 values are left, top, right, bottom. None infers it from the file: GTOT's are.
 
     Raises:
         FormatError: The file cannot be read, or a row (named) is not 4 or 8 numbers.
@@ -86,7 +85,7 @@ def read_boxes(path: Path | str, *, origin: int | None = None, corners: bool | N
 
 
 def read_flags(path: Path) -> npt.NDArray[np.bool_]:
-    """Read an `absent_label.txt` file: `(N,)` bool, False where it says 0, that the target is absent.
+    """Read an `absent_label.txt` file: `(N,)` bool, False where it says 0, target absent.
 
     `FormatError`: the file cannot be read, or a row (named) is not 0 or 1.
 
@@ -100,11 +99,11 @@ def read_flags(path: Path) -> npt.NDArray[np.bool_]:
 
 
 def box_at(path: Path, row: int = 0, *, origin: int | None = None, corners: bool | None = None) -> Box:
-    """Read the box of one frame, whatever follows it.
+    """Read the box of one frame; later rows may be malformed.
 
     `row` is the 0-based index of the frame; the rest is as in `read_boxes`. `FormatError`: the file cannot be
-    read, or the row is not 4 or 8 numbers; `BoxError`: the file ends before it, or the row says that the
-    target is absent.
+    read, or the row is not 4 or 8 numbers; `BoxError`: the file has no such row, or the target is absent in
+    it.
     """
     lines = truth_lines(path)
     if not lines:
@@ -125,10 +124,10 @@ def box_at(path: Path, row: int = 0, *, origin: int | None = None, corners: bool
 
 
 def find_ground_truth(source: Path) -> tuple[Path, ...]:
-    """Find the ground-truth files of a stream: one a target, none where there are none.
+    """Find the ground-truth files of a stream, one for each target; empty if there are none.
 
-    They lie in the folder of images itself (VOT) or beside the folder or video, under the names that
-    the benchmarks use (`truth_files`).
+    They lie in the folder of images itself (VOT) or beside the folder or video, under the names that the
+    benchmarks use (`truth_files`).
     """
     if source.is_dir():
         inside = truth_files(source, source.name)
@@ -140,15 +139,15 @@ def find_ground_truth(source: Path) -> tuple[Path, ...]:
 
 
 def truth_files(folder: Path, stream: str) -> tuple[Path, ...]:
-    """List the ground-truth files in `folder` for the stream called `stream`, one a target.
+    """List the ground-truth files in `folder` for the stream called `stream`, one for each target.
 
-    The first of these that exists counts, else the first that does in other letter case (1: not GTOT's):
+    The first of these that exists counts, else the first that exists in other letter case (1: not GTOT's):
 
     1. `<stream>.txt` (`visible.txt`, `rgb.txt`, `v.txt`), `groundTruth_<stream>.txt` (GTOT);
     2. `groundtruth.txt`, `groundtruth_rect.txt`, `init.txt`;
     3. `groundtruth_<target>.txt` or `groundtruth_rect.<number>.txt`, which may be several.
 
-    What `is_other_list` tells is none of them.
+    Files that `is_other_list` recognises are skipped, except under 3.
     """
     usual = ("groundtruth", "groundtruth_rect", "init")
     texts = sorted(path for path in _entries(folder) if path.suffix.lower() == ".txt" and path.is_file())
@@ -165,7 +164,7 @@ def truth_files(folder: Path, stream: str) -> tuple[Path, ...]:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """Return what lies in a folder; nothing where it cannot be listed."""
+    """Return the entries of a folder; none if it cannot be listed."""
     try:
         return list(folder.iterdir())
     except OSError:
@@ -173,9 +172,9 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def is_other_list(path: Path, *, is_stream: bool) -> bool:
-    """Return whether a text under a name of ground truth holds something else: the way of the camera (TUM).
+    """Return whether a text file named like ground truth holds something else, such as camera poses (TUM).
 
-    One that is called as the stream is may hold its events, or the times and names of its pictures.
+    A file named like the stream may hold its events, or the times and names of its pictures.
     """
     try:
         lines = truth_lines(path)
@@ -191,7 +190,7 @@ def is_other_list(path: Path, *, is_stream: bool) -> bool:
 
 
 def is_event_list(path: Path) -> bool:
-    """Return whether a text file holds events, which have four numbers as boxes do: it is no ground truth."""
+    """Return whether a text file holds events, which have four numbers a row as boxes do."""
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
@@ -202,13 +201,13 @@ def is_event_list(path: Path) -> bool:
 
 
 def target_name(path: Path) -> str:
-    """Return the target that a file of several is about (`cube` of `groundtruth_cube.txt`), or ''."""
+    """Return the target of one of several files (`cube` of `groundtruth_cube.txt`), else an empty text."""
     match = _TARGET_FILE.fullmatch(path.stem)
     return "" if match is None else match["number"] or match["name"]
 
 
 def _files_naming(video: Path) -> tuple[Path, ...]:
-    """The one text file beside `video` that has the video's name as a word and starts with a box."""
+    """Return the only text file beside `video` that has its name as a word and starts with a box, if any."""
     texts = [
         p for p in sorted(video.parent.glob("*.txt")) if video.stem in re.split(r"[^0-9A-Za-z]+", p.stem)
     ]
@@ -227,17 +226,16 @@ def _starts_with_numbers(path: Path) -> bool:
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a file; `FormatError` where it cannot be read, or is no text."""
+    """Return the text of a file; `FormatError` if it cannot be read, or is not text."""
     with translated(FormatError, "is not a text file", where=path):
         return file_text(path)
 
 
 def truth_lines(path: Path) -> list[str]:
-    """Return the lines of a table of numbers, with points for decimal commas, without blank ones at the end.
+    """Return the lines of a table of numbers, with decimal points for commas, without blank ones at the end.
 
-    Numbers may stand in quotes. A first line that names them, `x,y,w,h` as spreadsheets write it, is none of
-    the lines (see `_lines_above`). `FormatError`: it cannot be read, is no text, or whether its commas are
-    decimal cannot be told.
+    Numbers may be quoted. A header `x,y,w,h`, as spreadsheets write it, is left out (see `_lines_above`).
+    `FormatError`: the file cannot be read, is not text, or it is unclear whether its commas are decimal.
     """
     with translated(FormatError, "row 1", where=path):
         numbers = _QUOTED.sub(r"\1", _NAMES.sub("", read_text(path), count=1))
@@ -245,13 +243,13 @@ def truth_lines(path: Path) -> list[str]:
 
 
 def _lines_above(path: Path) -> int:
-    """Return how many lines of a file stand above the first of `truth_lines`."""
+    """Return the number of lines in a file above the first of `truth_lines`."""
     names = _NAMES.match(read_text(path))
     return 0 if names is None else len(names[0].splitlines())
 
 
 def _parse_rows(lines: list[str], path: Path, first_row: int = 1) -> Floats:
-    """Parse all rows at once; only a file with an error is walked row by row."""
+    """Parse all rows at once; only a file with an error is searched row by row."""
     if not lines:
         raise FormatError("the file is empty", where=path)
     plain = "\n".join(lines).translate(_SEPARATORS).split("\n")
@@ -291,7 +289,7 @@ def _is_number(word: str) -> bool:
 
 
 def _truth(rows: Floats, path: Path, origin: int | None, corners: bool | None) -> TruthFile:
-    """Bring rows to boxes that count from 0."""
+    """Convert rows to boxes with pixels counted from 0."""
     is_polygon = rows.shape[1] == 8
     if origin is None:
         origin = 1 if is_polygon or path.stem.lower().startswith("groundtruth_rect") else 0
@@ -310,7 +308,7 @@ def _truth(rows: Floats, path: Path, origin: int | None, corners: bool | None) -
 
 
 def present_frames(folder: Path, has_box: Flags) -> Flags:
-    """Return in which frames the target is there, `(N,)`; all true where there is no file.
+    """Return whether the target is present in each frame, `(N,)`; all true if there is no file of flags.
 
     `has_box` is `(N,)`: whether the ground truth has a box in each frame. `FormatError`: a row is not 0 or 1;
     `DatasetError`: the file has another number of rows than the ground truth.
@@ -328,7 +326,7 @@ def present_frames(folder: Path, has_box: Flags) -> Flags:
 
 
 def _agreeing(ones: Flags, has_box: Flags, *, is_documented: bool) -> Flags:
-    """Return the flags in the sense that fits the boxes; undecided: as documented, or mostly present."""
+    """Return the flags, inverted if that fits the boxes better; undecided: as documented, or as written."""
     as_written, opposite = (
         int(np.sum(flags & has_box)) - int(np.sum(flags & ~has_box)) for flags in (ones, ~ones)
     )

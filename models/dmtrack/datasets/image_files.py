@@ -1,8 +1,8 @@
-"""The pictures of one stream: a list of paths that costs little memory, and which are missing in it.
+"""The pictures of one stream as a compact list of paths, and which of them are missing.
 
 Data sets number the pictures of a stream, each in its own way (`00001v.jpg`, `v000012.jpg`, `frame0003.bmp`,
-`0001_1.png`). Streams are paired by place, so a picture that was lost on the way, and is not lost in the
-other stream too, would shift everything after it.
+`0001_1.png`). Streams are paired by position, so a picture that is missing in one stream only would shift all
+later ones.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from dmtrack.errors import listed
 from dmtrack.video.picture_list import IMAGE_SUFFIXES, VIDEO_SUFFIXES, list_images
 
 EVENT_SUFFIXES: Final = frozenset({".aedat", ".aedat4", ".csv", ".dat", ".es", ".h5", ".hdf5", ".raw"})
-"""Recordings of event cameras as the data sets pass them on."""
+"""Suffixes of event recordings in data sets."""
 
 
 _NAMED = 3
-_SPARSEST = 1000  # pictures that are numbered more sparsely than this are not counted
+_SPARSEST = 1000  # numbers more sparse than this are times, and have no gaps
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFiles(Sequence[Path]):
-    """Pictures of one folder in reading order: `files[index]` is a path.
+    """The pictures of one folder in reading order: `files[index]` is a path.
 
     A benchmark has over a million pictures, so only the names are kept.
     """
@@ -74,7 +74,7 @@ def is_event_file(path: Path) -> bool:
 
 
 def picture_numbers(names: Sequence[str]) -> tuple[int, ...] | None:
-    """Return the number in each name that tells the pictures apart; None if there is no such number.
+    """Return the number in each name that counts the pictures; None if there is no such number.
 
     `names` are the files of one stream, in reading order.
     """
@@ -89,28 +89,28 @@ def picture_numbers(names: Sequence[str]) -> tuple[int, ...] | None:
 
 
 def gaps(numbers: Sequence[int]) -> tuple[int, ...]:
-    """Return the numbers that are left out between the first and the last; none for a regular step."""
+    """Return the numbers that are missing between the first and the last; empty for a regular step."""
     steps = [later - earlier for earlier, later in itertools.pairwise(numbers)]
     if not steps or min(steps) > 1 or len(set(steps)) == 1:
         return ()
     if numbers[-1] - numbers[0] > _SPARSEST * len(numbers):
-        return ()  # these are times
+        return ()  # they are times
     present = set(numbers)
     return tuple(number for number in range(numbers[0], numbers[-1]) if number not in present)
 
 
 def what_is_missing(names: Sequence[str]) -> str:
-    """Return which pictures of one stream are left out, for people; empty if none is or nobody can tell."""
+    """Return, in words, which pictures of a stream are missing; empty if none is or it cannot be told."""
     numbers = picture_numbers(names)
     left_out = () if numbers is None else gaps(numbers)
     return f"missing in the numbering: {_listed(left_out)}" if left_out else ""
 
 
 def without_partner(names: Sequence[str], others: Sequence[str]) -> str:
-    """Say which pictures of two streams have no partner, told from their numbers.
+    """Return, in words, which pictures of two streams have no partner, by their numbers.
 
-    Streams that begin at different numbers are taken to begin together. Nothing is said where every picture
-    has a partner, or nobody can tell.
+    Streams without a common number are assumed to begin together. Empty if every picture has a partner, or it
+    cannot be told.
     """
     first, second = picture_numbers(names), picture_numbers(others)
     if first is None or second is None or min(len(first), len(second)) < 2:

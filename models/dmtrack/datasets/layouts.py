@@ -1,21 +1,21 @@
-"""Recognising the folders of RGB+X and RGB tracking data sets, as they are distributed.
+"""Recognises the folders of RGB+X and RGB tracking data sets, as they are distributed.
 
-A clip is a folder with two streams under names that a data set uses for them, and ground truth
-beside them (`dmtrack.datasets.ground_truth`). A stream is a sub-folder of pictures or a video:
+A clip is a folder with two streams, named as in a data set, and ground truth beside them
+(`dmtrack.datasets.ground_truth`). A stream is a sub-folder of pictures or a video:
 
     visible/  infrared/         LasHeR, RGBT234, RGBT210        color/    depth/        DepthTrack, VOT-RGBD
     v/        i/                GTOT                            vis_imgs/ event_imgs/   VisEvent
     rgb/      ir/               VTUAV                           *_aps/    *_dvs/        COESOT, FELT
     color/    ir/               VOT-RGBT                        rgb.*     thermal.* depth.* event.*    plain
 
-Else two streams whose names tell what they show (`dmtrack.datasets.stream_names`) are a clip.
+Two other streams are a clip if their names say what they show (`dmtrack.datasets.stream_names`).
 
-VisEvent and COESOT are also passed on with the event recording itself (`.aedat4`, `.csv`) and without
-event pictures: then that file is the second stream.
+VisEvent and COESOT are also distributed with the event recording itself (`.aedat4`, `.csv`) instead of event
+pictures: then that file is the second stream.
 
-One stream alone is a clip, whatever its sensor: `img/` of OTB, a sub-folder or
-video with a name from above, pictures in the clip's folder itself (VOT; `events.npz` beside them is their
-second stream), or the folder's only video.
+One stream alone is a clip, whatever its sensor: `img/` of OTB, a sub-folder or video with a name from above,
+pictures in the clip's folder itself (VOT; with `events.npz` beside them as second stream), or the folder's
+only video.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from dmtrack.video.frame import Modality
 
 @dataclass(frozen=True, slots=True)
 class DatasetLayout:
-    """The names that a data set gives to its two streams (file-name patterns, lower case)."""
+    """The names of a data set's two streams (file-name patterns, lower case)."""
 
     name: str
     rgb: str
@@ -73,29 +73,29 @@ _EVENT_SETS: Final = (
     DatasetLayout("coesot", "color_frames", "", Modality.EVENT),
     DatasetLayout("visevent", "vis_imgs", "", Modality.EVENT),
 )
-"""Sets whose colour pictures may come with one event recording instead of event pictures."""
+"""Sets whose RGB pictures may come with an event recording instead of event pictures."""
 _RGBT234_PICTURE: Final = re.compile(r"\d+v\.\w+", re.IGNORECASE)
-MAX_DEPTH: Final = 5  # so many folders deep clips are looked for
+MAX_DEPTH: Final = 5  # levels of folders in which clips are searched
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A recognised folder before its ground truth is read: streams as `rgb` and `aux` paths."""
+    """A recognised folder, before its ground truth is read."""
 
-    folder: Path  # where it lies
-    layout: DatasetLayout  # how it was recognised
+    folder: Path
+    layout: DatasetLayout
     rgb: Path  # the main stream
     aux: Path | None = None  # the second stream, as pictures, a video or an `events.npz`
-    events: Path | None = None  # a recording of events, where these are not there as pictures
+    events: Path | None = None  # an event recording, if there are no event pictures
 
     @property
     def second(self) -> Path | None:
-        """The second stream, whatever kind of file it is in."""
+        """The second stream, in whatever kind of file."""
         return self.aux or self.events
 
 
 def recognise(folder: Path) -> Clip | None:
-    """Find the streams of a clip as `laid_out`, but two whose names tell them apart before one alone.
+    """Find the streams of a clip as `laid_out`, but prefer a `named_pair` to a single stream.
 
     `DatasetError`: the folder cannot be read.
     """
@@ -106,10 +106,10 @@ def recognise(folder: Path) -> Clip | None:
 
 
 def laid_out(folder: Path) -> Clip | None:
-    """Find the streams of a clip by the names of a data set, then by what lies in the folder itself.
+    """Find the streams of a clip by a data set's names, else by the content of the folder itself.
 
-    Two named streams are a clip with or without ground truth; one alone needs some beside it. `DatasetError`:
-    the folder cannot be read.
+    Two named streams are a clip with or without ground truth; a single one needs it. `DatasetError`: the
+    folder cannot be read.
     """
     streams = _named_streams(folder)
     for layout in _EVENT_SETS:
@@ -122,7 +122,7 @@ def laid_out(folder: Path) -> Clip | None:
         if rgb is None or (layout.aux is not None and aux is None):
             continue
         if layout.aux is None and not find_ground_truth(rgb):
-            continue  # any folder may be called `img`; one with ground truth beside it is a clip
+            continue  # any folder may be called `img`; ground truth beside it makes it a clip
         return Clip(folder, _refined(layout, folder, rgb), rgb, aux)
     return _unnamed_clip(folder, streams)
 
@@ -130,7 +130,7 @@ def laid_out(folder: Path) -> Clip | None:
 def named_pair(folder: Path, *, is_nameless: bool = False) -> Clip | None:
     """Return the two streams in a folder whose names say what they show and that they belong together.
 
-    None where there is no such pair, or several. With `is_nameless` their names say nothing else
+    None if there is no such pair, or several. With `is_nameless` the names must say nothing else
     (`visible.mp4`, `tir.mp4`).
     """
     groups = group_streams(path for path in sorted(folder.iterdir()) if is_stream(path))
@@ -142,7 +142,7 @@ def named_pair(folder: Path, *, is_nameless: bool = False) -> Clip | None:
 
 
 def _named_streams(folder: Path) -> dict[str, Path]:
-    """The sub-folders and videos of `folder` by lower-case name, whether or not they hold pictures."""
+    """Return the sub-folders and videos of `folder` by lower-case name, whether or not they hold pictures."""
     with translated(DatasetError, "cannot be read", where=folder):
         children = sorted(folder.iterdir())
     streams = {child.stem.lower(): child for child in children if is_video(child)}
@@ -162,7 +162,7 @@ def _holds_images(folder: Path) -> bool:
 
 
 def _event_recording(folder: Path) -> Path | None:
-    """Return the one event recording in a folder; a `.csv` has to be named after the folder or say so."""
+    """Return the only event recording in a folder; a `.csv` needs the folder's name, or `event` in it."""
     files = sorted(path for path in folder.iterdir() if is_event_file(path) and path.is_file())
     named = [
         path
@@ -178,10 +178,10 @@ def _has_event_pictures(streams: dict[str, Path]) -> bool:
 
 
 def _refined(layout: DatasetLayout, folder: Path, rgb: Path) -> DatasetLayout:
-    """Tell apart sets with the same folders.
+    """Tell apart data sets with the same folders.
 
-    VOT's tool kit adds a `sequence` file to DepthTrack's; RGBT234 and RGBT210 call pictures `00001v.jpg`,
-    and only RGBT234 has ground truth for each stream.
+    VOT's toolkit adds a `sequence` file to DepthTrack's; RGBT234 and RGBT210 name pictures `00001v.jpg`, and
+    only RGBT234 has ground truth for each stream.
     """
     if layout.name == "depthtrack" and (folder / "sequence").is_file():
         return replace(layout, name="vot-rgbd")
@@ -195,7 +195,7 @@ def _is_named_like_rgbt234(stream: Path) -> bool:
 
 
 def _unnamed_clip(folder: Path, streams: dict[str, Path]) -> Clip | None:
-    """A folder that holds the pictures themselves, or one video, with ground truth beside them."""
+    """Return the clip of a folder that holds the pictures themselves, or one video, with ground truth."""
     videos = [path for path in streams.values() if path.is_file()]
     if _holds_images(folder) and truth_files(folder, folder.name):
         archive = folder / _EVENT_ARCHIVE
@@ -208,7 +208,7 @@ def _unnamed_clip(folder: Path, streams: dict[str, Path]) -> Clip | None:
 
 
 def find_clips(folder: Path, depth: int = MAX_DEPTH) -> Iterator[Clip]:
-    """Yield the clips below `folder`, or itself; a clip is not searched further.
+    """Yield the clips in or below `folder`; a clip is not searched further.
 
     `DatasetError`: a folder cannot be read.
     """
@@ -222,7 +222,7 @@ def find_clips(folder: Path, depth: int = MAX_DEPTH) -> Iterator[Clip]:
 
 
 def is_to_search(path: Path) -> bool:
-    """Return whether clips may lie below: in a folder of a person's own that is no link back."""
+    """Return whether to search below a path: it is a folder, not the system's, and no link to one above."""
     if not path.is_dir() or is_of_system(path.name):
         return False
     above = map(os.path.realpath, path.absolute().parents)

@@ -1,4 +1,4 @@
-"""Opening recognised clips: their pictures and ground truth as one `Sequence` a target."""
+"""Opens recognised clips: their pictures and ground truth as one `Sequence` for each target."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _OTB_FIRST_FRAMES: Final = {"David": 299}
 """OTB sequences whose ground truth begins later than their pictures: 0-based index of its first row."""
 _CUT_TO_SHORTEST: Final = frozenset({"rgbt234", "rgbt210", "gtot"})
 _SPARE_ROWS: Final = 2
-"""So many rows or pictures too many at the end are left out where the set's own tools do so."""
+"""Up to this many surplus rows or pictures at the end are dropped, if the set's own tools do so."""
 
 
 def open_clip(clip: Clip) -> list[Sequence]:
-    """Open a clip that was recognised: one sequence a target.
+    """Open a recognised clip: one sequence for each target.
 
     `DatasetError`: ground truth is missing, or lengths differ; `FormatError`: a ground-truth file is
     malformed.
@@ -47,10 +47,10 @@ def find_sequences(
 
     Only names and ground-truth files are read. A folder that is a clip is not searched further.
 
-    `root` is a clip, or a folder of clips at most five levels deep; only targets with `modality` count. A
-    clip that cannot be used is handed to `on_error` and left out; without it, it is raised. `DatasetError`:
-    `root` is no folder, nothing was found, or a clip cannot be used; `FormatError`: a ground-truth file is
-    malformed.
+    `root` is a clip, or a folder of clips at most five levels deep; only targets with `modality` count. An
+    error of a clip is passed to `on_error` and the clip left out; without `on_error` it is raised.
+    `DatasetError`: `root` is not a folder, nothing was found, or a clip cannot be used; `FormatError`: a
+    ground-truth file is malformed.
     """
     if not root.is_dir():
         raise DatasetError("there is no such folder", where=root)
@@ -105,7 +105,7 @@ def _stream_paths(source: Path) -> Paths:
 
 
 def _require_partners(clip: Clip, rgb: Paths, aux: Paths) -> None:
-    """Check that pictures of two streams, which are paired by their place, belong together."""
+    """Check that the pictures of two streams, which are paired by position, match."""
     if not isinstance(rgb, ImageFiles) or not isinstance(aux, ImageFiles):
         return
     lone = without_partner(rgb.names, aux.names)
@@ -124,12 +124,12 @@ def _require_partners(clip: Clip, rgb: Paths, aux: Paths) -> None:
 
 
 def _fitted(clip: Clip, rgb: Paths, boxes: Floats) -> tuple[Paths, Floats, int, int]:
-    """Bring pictures and boxes to one length where the data set says how; `_require_rows` checks the rest.
+    """Bring pictures and boxes to one length as the data set prescribes; `_require_rows` checks the rest.
 
-    Returned are the pictures, the boxes with one row a picture, the step between annotated frames, and how
-    many pictures at the beginning are left out.
+    Returns the pictures, the boxes with one row a picture, the step between annotated frames, and the number
+    of pictures dropped at the beginning.
 
-    Source: the benchmarks' own tool kits (RGBT: cut to the shortest length).
+    Source: the benchmarks' own toolkits (RGBT: cut to the shortest length).
     """
     pictures, rows, layout = len(rgb), len(boxes), clip.layout.name
     if is_recording(rgb) or pictures == rows:
@@ -164,7 +164,7 @@ def _last_row(boxes: Floats) -> int:
 
 
 def _spread(boxes: Floats, frames: int) -> Floats:
-    """Put the rows of every tenth frame where they belong, NaN between them."""
+    """Spread rows of every tenth frame over all frames, with NaN between them."""
     spread = np.full((frames, 4), np.nan)
     spread[: _last_row(boxes) + 1 : _VTUAV_STEP] = boxes
     return spread

@@ -1,7 +1,7 @@
-"""Which two streams in a folder belong together, told from their names.
+"""Finds by their names which two streams in a folder belong together.
 
-`walk_rgb.mp4` and `walk_thermal.mkv`, `rgb_walk/` and `depth_walk/`, `walk_rgb_2` and `walk_ir_2`, or plain
-`visible.mp4` and `tir.mp4`: what is left of a name without the word for the sensor is the recording's.
+`walk_rgb.mp4` and `walk_thermal.mkv`, `rgb_walk/` and `depth_walk/`, `walk_rgb_2` and `walk_ir_2`, or just
+`visible.mp4` and `tir.mp4`: a name without the word for the sensor is that of the recording.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dmtrack.video.frame import Modality
 
 RGB_WORDS: Final = frozenset({"rgb", "visible", "vis", "color", "colour"})
 DRONE_LETTERS: Final = {"t": Modality.THERMAL, "v": None, "w": None, "z": None}
-"""What drones end names with: thermal, visible, wide, zoom; known only beside each other, after a `_`."""
+"""Final letters of drones' names: thermal, visible, wide, zoom; used only beside each other, after a `_`."""
 AUX_WORDS: Final = {
     "thermal": Modality.THERMAL,
     "infrared": Modality.THERMAL,
@@ -41,7 +41,7 @@ _FIRST_WORD: Final = re.compile(r"(?P<word>[a-z]+)[_\-. ](?P<name>.+)", re.IGNOR
 
 @dataclass(frozen=True, slots=True)
 class StreamName:
-    """A stream's name taken apart: the recording's part (maybe empty), and what the sensor is.
+    """A stream's name split into the recording's part (maybe empty) and the sensor's modality.
 
     `modality` is None for the RGB stream.
     """
@@ -51,7 +51,7 @@ class StreamName:
 
     @classmethod
     def parse(cls, stem: str) -> StreamName | None:
-        """Take a name apart; None if no word at its end or its beginning is that of a sensor."""
+        """Split a name; None if neither its first nor its last word is that of a sensor."""
         for pattern in (_LAST_WORD, _FIRST_WORD):
             match = pattern.fullmatch(stem)
             word = "" if match is None else match["word"].lower()
@@ -61,34 +61,34 @@ class StreamName:
 
     @classmethod
     def amid(cls, stem: str) -> StreamName | None:
-        """Take apart a name amid which the word stands (`walk_rgb_left`): it says less there. Else None."""
+        """Split a name with the sensor's word in its middle (`walk_rgb_left`), which says less; or None."""
         match = _INNER_WORD.fullmatch(stem)
         return match and cls(match["head"] + match["tail"], AUX_WORDS.get(match["word"].lower()))
 
 
 @dataclass(slots=True)
 class NamedStreams:
-    """The streams of one recording, as far as names say."""
+    """The streams of one recording, as far as names tell."""
 
     name: str  # the recording's part of the names; may be empty
-    rgb: list[Path] = field(default_factory=list)  # RGB streams; a clean recording has one
-    # Second streams and what they measure
+    rgb: list[Path] = field(default_factory=list)  # RGB streams; a clear recording has one
+    # Second streams with their modality
     aux: list[tuple[Path, Modality]] = field(default_factory=list)
 
     @property
     def streams(self) -> list[Path]:
-        """All of them."""
+        """All streams."""
         return [*self.rgb, *(path for path, _ in self.aux)]
 
     def add(self, stream: Path, modality: Modality | None) -> None:
-        """Add a stream that measures this; None: RGB."""
+        """Add a stream of this modality; None: RGB."""
         if modality is None:
             self.rgb.append(stream)
         else:
             self.aux.append((stream, modality))
 
     def why_not(self) -> str | None:
-        """Return why these streams make no pair; None if they do."""
+        """Return why these streams are not one pair; None if they are."""
         if not self.rgb:
             return "no RGB stream goes with it"
         if not self.aux:
@@ -102,9 +102,9 @@ class NamedStreams:
 
 
 def group_streams(streams: Iterable[Path], modality: Modality | None = None) -> list[NamedStreams]:
-    """Put streams of the same recording together, in the order of their names.
+    """Group streams by recording, in the order of their names.
 
-    Those without a sensor's word are passed over; with `modality`, also those that measure something else.
+    Streams without a sensor's word are skipped; with `modality`, also second streams of another one.
     """
     groups: dict[str, NamedStreams] = {}
     paths = list(streams)
@@ -124,7 +124,7 @@ def is_stream(path: Path) -> bool:
     try:
         return any(is_image(child) for child in path.iterdir())
     except OSError:
-        return False  # told when the folder is searched
+        return False  # reported when the folder is searched
 
 
 def stem_of(path: Path) -> str:
@@ -133,7 +133,7 @@ def stem_of(path: Path) -> str:
 
 
 def _inner_names(paths: Iterable[Path]) -> dict[Path, StreamName]:
-    """Return the streams with the word for the sensor amid their names, where RGB and another go together."""
+    """Return the streams with the sensor's word inside their names, if RGB and another one match."""
     found: defaultdict[str, dict[Path, StreamName]] = defaultdict(dict)
     for path in paths:
         parsed = StreamName.amid(stem_of(path))
@@ -144,10 +144,10 @@ def _inner_names(paths: Iterable[Path]) -> dict[Path, StreamName]:
 
 
 def _drone_names(paths: Iterable[Path]) -> dict[Path, StreamName]:
-    """Return the streams that end in letters as drones write them, where thermal and visible lie together.
+    """Return the streams that end in a drone's letters, if thermal and visible lie together.
 
-    Of several visible ones, `V` and `W` go before `Z`, which sees less. A time of the day may be some
-    seconds off between the two, so a number of 14 digits counts by its place only.
+    Of several visible ones, `V` and `W` are preferred to `Z`, which has a narrower view. Their times may
+    differ by some seconds, so a number of 14 digits in the name is ignored.
     """
     found: defaultdict[str, dict[str, tuple[Path, str]]] = defaultdict(dict)
     for path in paths:

@@ -1,4 +1,4 @@
-"""What a data-set folder holds: the one clip a person means, or all clips and what is wrong with them."""
+"""The clips in a data-set folder: the only one in it, or all of them with their problems."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ _NAMED: Final = 3
 class DatasetRecording:
     """One clip of a data set, ready to be read."""
 
-    clip: Clip  # its streams
-    # Its annotated targets, as `survey` reads them; none where there is no ground truth that can be used
+    clip: Clip
+    # Its annotated targets, filled in by `survey`; empty if there is no usable ground truth
     sequences: tuple[Sequence, ...] = ()
-    # Of the main and the second stream; None for a video, without one, or where nobody counted
+    # Number of pictures in the main and the second stream; None: a video, no stream, or not counted
     pictures: tuple[int | None, int | None] = (None, None)
-    problems: tuple[str, ...] = ()  # what is wrong, a sentence each
+    problems: tuple[str, ...] = ()  # a sentence each
 
     @property
     def modality(self) -> Modality | None:
-        """What the second stream measures; None without one."""
+        """The second stream's modality; None without one."""
         return None if self.clip.second is None else self.clip.layout.modality
 
     @property
     def layout_reason(self) -> str:
-        """How the modality is known, in words."""
+        """The basis of the modality, in words."""
         return f"the folder is laid out as {self.clip.layout.name}"
 
 
 def survey(root: Path) -> tuple[DatasetRecording, ...]:
-    """Look at the clip in `root`, or at all below, if any; `DatasetError` where a folder cannot be read."""
+    """Inspect the clips in or below `root`, if there are any; `DatasetError` if a folder cannot be read."""
     if not root.is_dir():
         return ()
     return tuple(_surveyed(clip) for clip in find_clips(root))
@@ -67,10 +67,10 @@ def _surveyed(clip: Clip) -> DatasetRecording:
 
 
 def open_recording(folder: Path) -> DatasetRecording | None:
-    """Find the streams of the one clip in `folder`; its ground truth is not read.
+    """Find the streams of the only clip in `folder`; its ground truth is not read.
 
-    None where `folder` is no folder, or one of pictures that is no clip: a stream by itself. `DatasetError`:
-    the folder holds several clips, or nothing that can be tracked; `VideoError`: a folder cannot be read.
+    None if `folder` is not a folder, or is a stream by itself (a folder of pictures). `DatasetError`: the
+    folder holds several clips, or nothing that can be tracked; `VideoError`: a folder cannot be read.
     """
     if not folder.is_dir():
         return None
@@ -81,7 +81,7 @@ def open_recording(folder: Path) -> DatasetRecording | None:
 
 
 def _below(folder: Path) -> Clip | None:
-    """Return the only clip in the folders below; None where the folder is a stream by itself."""
+    """Return the only clip in the folders below; None if the folder is a stream by itself."""
     children = sorted(folder.iterdir())
     if any(is_image(child) for child in children):
         return None

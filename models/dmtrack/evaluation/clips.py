@@ -74,9 +74,9 @@ def one_pass(tracker_for: TrackerFactory, sequence: Sequence, *, max_frames: int
     """Run a tracker over a sequence, from its first known box to its end.
 
     It stops after `max_frames` tracked frames, the start frame included; later ones are not scored.
-    `DatasetError`: a stream ends before the ground truth, is spread over several folders, or cannot be read
-    at the start frame; `VideoError`: a stream cannot be opened; `DecodeError`: a stream is damaged beyond its
-    bound; `PairingError`: the streams share no time.
+    `DatasetError`: a stream ends before the ground truth, or cannot be read at the start frame; `VideoError`:
+    a stream cannot be opened; `DecodeError`: a stream is damaged beyond its bound; `PairingError`: the
+    streams share no time.
     """
     start = sequence.start_frame
     end = len(sequence) if max_frames is None else min(len(sequence), start + max_frames)
