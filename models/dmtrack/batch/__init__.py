@@ -1,12 +1,12 @@
-"""Many recordings in one go: find them, check them, track them on all cores, GPUs or machines, resume.
+"""Batches of recordings: find them, check them, track them on all cores, GPUs or machines, resume.
 
     if __name__ == "__main__":  # worker processes import this file
         plan = plan_batch(Path("recordings"), Path("results"))
-        runner = TrackItem.of(TrackRequest("recordings"))  # options that hold for all of them
+        runner = TrackItem.of(TrackRequest("recordings"))  # options for all of them
         for event in run_batch(plan, Path("results"), runner, WorkerOptions().engine()):
             ...  # ItemStarted, ItemAdvanced, ItemRetried, ItemFinished
 
-A `Runner` tracks one item; `TrackItem` does what `dmtrack track` does, and anything like it may be given.
+A `Runner` tracks one item; `TrackItem` does what `dmtrack track` does, and can be replaced.
 """
 
 from dmtrack.batch.discovery import find_items

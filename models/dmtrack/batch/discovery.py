@@ -1,15 +1,15 @@
-"""Finding the recordings in a folder and the folders below it.
+"""Finds the recordings in a folder and the folders below it.
 
 In each folder the first of these that fits counts:
 
-1. two streams under the names of a data set (`dmtrack.datasets.layouts`);
-2. pairs by name: `walk_rgb.mp4` and `walk_thermal.mkv`, or folders of pictures called so;
+1. two streams named as in a data set (`dmtrack.datasets.layouts`);
+2. pairs by name: `walk_rgb.mp4` and `walk_thermal.mkv`, or folders of pictures named so;
 3. one annotated stream of a data set;
 4. parallel folders, `rgb/walk.mp4` and `thermal/walk.mp4`;
 5. single videos with ground truth of the same name (`walk.mp4`, `walk.txt`).
 
-Sub-folders that are no streams are searched alike. Every recording that is found and cannot be tracked
-becomes a `Problem`; nothing is passed over in silence.
+Sub-folders that are not streams are searched likewise. Every recording that is found but cannot be tracked
+becomes a `Problem`; nothing is skipped silently.
 """
 
 from __future__ import annotations
@@ -36,21 +36,19 @@ from dmtrack.output.record import RECORD
 from dmtrack.video.frame import Modality
 from dmtrack.video.position import Position
 
-_BESIDE: Final = ("{}.txt", "{}_groundtruth.txt", "{}_gt.txt", "{}_box.txt", "groundtruth_{}.txt")
-_FOLDERS: Final = ("groundtruth", "gt", "boxes", "annotations")
+_TRUTH_NAMES: Final = ("{}.txt", "{}_groundtruth.txt", "{}_gt.txt", "{}_box.txt", "groundtruth_{}.txt")
+_TRUTH_FOLDERS: Final = ("groundtruth", "gt", "boxes", "annotations")
 
 
 def find_named_truth(rgb: Path, name: str) -> tuple[Path, ...]:
-    """Find the ground-truth file that is named after a recording, or nothing.
+    """Return the ground-truth file named after a recording, if there is one.
 
-    Files without the recording's name (`groundtruth.txt`) are not looked at: in a folder with many
-    recordings nobody knows which one they are about.
-
-    `name` is empty where the recording has none of its own.
+    Files without the recording's name (`groundtruth.txt`) do not count: in a folder with many recordings it
+    is unclear which one they are for. `name` is empty if the recording has none.
     """
     names = [word for word in (stem_of(rgb), name) if word]
-    candidates = [rgb.parent / pattern.format(word) for word in names for pattern in _BESIDE]
-    candidates += [rgb.parent.parent / folder / f"{word}.txt" for word in names for folder in _FOLDERS]
+    candidates = [rgb.parent / pattern.format(word) for word in names for pattern in _TRUTH_NAMES]
+    candidates += [rgb.parent.parent / folder / f"{word}.txt" for word in names for folder in _TRUTH_FOLDERS]
     candidates += [rgb.parent.parent / f"{word}.txt" for word in names if rgb.parent.name != word]
     return next(
         ((path,) for path in candidates if path.is_file() and not is_other_list(path, is_stream=True)), ()
@@ -60,7 +58,7 @@ def find_named_truth(rgb: Path, name: str) -> tuple[Path, ...]:
 def items_of_sequences(
     item_id: str, sequences: Sequence[AnnotatedSequence], clip: Clip
 ) -> Iterator[BatchItem]:
-    """Yield the items of a clip of a data set, one sequence a target."""
+    """Yield the items of a data set's clip, given one sequence for each target."""
     base = BatchItem(item_id, clip.rgb, clip.second, clip.layout.modality)
     folder = clip.folder.resolve().name
     starts = [(one.source_start + one.start_frame, one.start_box) for one in sequences]
@@ -69,7 +67,7 @@ def items_of_sequences(
 
 
 def _first_visible(path: Path) -> tuple[int, Box]:
-    """Return where a target is seen first: the index of the frame, and the box."""
+    """Return the index of the first frame in which a target is visible, and its box there."""
     boxes = read_boxes(path).boxes
     visible = np.isfinite(boxes).all(axis=1)
     if not visible.any():
@@ -94,8 +92,8 @@ def _items(item: BatchItem, names: Sequence[str], starts: Sequence[tuple[int, Bo
 
 
 _MAX_DEPTH: Final = 12
-_LISTED: Final = frozenset({".bag", ".csq", ".db3", ".mcap", ".r3d", ".seq", ".zip"})
-"""What may hold both streams or one, which its name does not say."""
+_LIST_ONLY_SUFFIXES: Final = frozenset({".bag", ".csq", ".db3", ".mcap", ".r3d", ".seq", ".zip"})
+"""Suffixes of files that hold both streams or one, which their names do not tell."""
 _NO_BOX: Final = "no start box is known; put ground truth beside it, use a list with boxes, or draw it: --box"
 
 Entries = Iterator[BatchItem | Problem]
@@ -108,8 +106,8 @@ def find_items(
 
     Only names and ground-truth files are read. Ids are paths relative to `root`.
 
-    Of several second streams that of `modality` is taken; `exclude` are folders not to look into, such as
-    that of the results. `DatasetError`: `root` is no folder.
+    Of several second streams that of `modality` is taken; `exclude` are folders to skip, such as that of the
+    results. `DatasetError`: `root` is not a folder.
     """
     root = Path(root)
     if not root.is_dir():
@@ -120,12 +118,12 @@ def find_items(
 
 
 def _real(paths: Iterable[Path | str]) -> set[Path]:
-    """Return where paths lead; a loop of links leads to itself (`Path.resolve` raises before Python 3.13)."""
+    """Return the real paths; a loop of links stays as it is (`Path.resolve` raises before Python 3.13)."""
     return {Path(os.path.realpath(path)) for path in paths}
 
 
 class _Search:
-    """One walk; remembers which folders were seen, so that links cannot lead it in circles."""
+    """One walk; remembers the folders visited, so that links cannot lead in circles."""
 
     def __init__(self, root: Path, modality: Modality | None, excluded: set[Path]) -> None:
         self._root = root
@@ -135,7 +133,7 @@ class _Search:
         self.left_out: list[LeftOut] = []
 
     def visit(self, folder: Path, depth: int) -> Entries:
-        """Yield what is in `folder` and below."""
+        """Yield the recordings in `folder` and below."""
         if not self._is_new(folder, depth):
             return
         try:
@@ -174,7 +172,7 @@ class _Search:
         for child in children:
             if child.is_symlink() and not child.exists():
                 self._leave(child, "a link that leads nowhere")
-            elif child.suffix.lower() in _LISTED and child.is_file():
+            elif child.suffix.lower() in _LIST_ONLY_SUFFIXES and child.is_file():
                 self._leave(child, "such a recording has to be named in a list")
         clip = laid_out(folder)
         streams = [path for path in children if is_stream(path)]
@@ -182,7 +180,7 @@ class _Search:
             group
             for group in group_streams(streams, self._modality)
             if group.why_not() is None or not all(path.is_dir() and laid_out(path) for path in group.streams)
-        ]  # `rgb_bag/`, alone and annotated, is a clip to be searched, not half a pair
+        ]  # an annotated clip such as `rgb_bag/` is searched later, not taken for half a pair
         pairs = [group for group in groups if group.why_not() is None]
         used: list[Path]
         if clip is not None and (clip.second is not None or not pairs):
@@ -209,7 +207,7 @@ class _Search:
         """Rule 1 and 3."""
         item_id = self._id(clip.folder)
         if clip.folder == self._root and clip.second is None and clip.rgb.is_file():
-            item_id = self._id(clip.rgb.with_suffix(""))  # the folder is that of all recordings
+            item_id = self._id(clip.rgb.with_suffix(""))  # the folder holds all recordings
         if not find_ground_truth(clip.rgb):
             yield self._without_box(
                 clip.folder, BatchItem(item_id, clip.rgb, clip.second, clip.layout.modality)
@@ -234,7 +232,7 @@ class _Search:
         yield from self._with_truth(where, BatchItem(self._id(where), rgb, aux, modality), truths)
 
     def _parallel(self, folder: Path, children: list[Path], used: list[Path]) -> Entries:
-        """Rule 4; the folders that take part are added to `used`."""
+        """Rule 4; the folders used are added to `used`."""
         sides = [
             (child, name)
             for child in children
@@ -252,13 +250,13 @@ class _Search:
                 continue
             for stream in sorted(path for path in side.iterdir() if is_stream(path)):
                 stem = stem_of(stream)
-                # the folder's word may stand in the name too
+                # the folder's sensor word may be in the file name too
                 own = StreamName.parse(stem) or StreamName.amid(stem)
                 if own and own.name and own.modality is name.modality and stems[stem.casefold()] == 1:
                     stem = own.name
                 groups.setdefault(stem.casefold(), NamedStreams(stem)).add(stream, name.modality)
         if not any(group.rgb and group.aux for group in groups.values()):
-            return  # folders that only happen to be called so
+            return  # the folders only happen to have these names
         used += [side for side, _ in sides]
         for group in groups.values():
             yield from self._group(group, folder, only_pair=False)
@@ -272,7 +270,7 @@ class _Search:
                 yield from self._with_truth(where, BatchItem(self._id(where), stream), truths)
 
     def _pictures_without_box(self, folder: Path, children: list[Path], clip: Clip | None) -> Entries:
-        """A folder of nothing but pictures is a recording; one beside recordings is a preview."""
+        """A folder of only pictures is a recording without a box; pictures beside recordings are previews."""
         pictures = sum(is_image(path) for path in children)
         others = any(path.is_dir() or is_video(path) for path in children)
         if clip is None and pictures > 1 and not others:

@@ -1,4 +1,4 @@
-"""`LocalEngine`: the workers of this machine, a queue with the longest item first.
+"""`LocalEngine`: worker processes on this machine, and a queue with the longest item first.
 
 A worker that dies (out of memory, killed) is replaced, and its item is tried once more.
 """
@@ -39,7 +39,7 @@ _REPORT_EVERY_S: Final = 0.25
 Message = ItemAdvanced | logging.LogRecord | Outcome
 
 
-class _Line:
+class _PipeEnd:
     """The worker's end of the pipe; log records may come from any thread."""
 
     def __init__(self, connection: Connection) -> None:
@@ -48,7 +48,7 @@ class _Line:
         self._next_s = 0.0
 
     def send(self, message: Message) -> None:
-        # Without a reader the parent is gone or stopping, and this process is about to end.
+        # An error means that the parent is gone or stopping, and this process is about to end.
         with self._lock, contextlib.suppress(OSError):
             self._connection.send(message)
 
@@ -60,22 +60,22 @@ class _Line:
 
 
 class _Forward(logging.Handler):
-    def __init__(self, line: _Line) -> None:
+    def __init__(self, pipe: _PipeEnd) -> None:
         super().__init__()
-        self._line = line
+        self._pipe = pipe
 
     def emit(self, record: logging.LogRecord) -> None:
-        said = {"name": record.name, "levelno": record.levelno, "msg": record.getMessage()}
-        self._line.send(logging.makeLogRecord(said))  # what else a record holds may not be picklable
+        fields = {"name": record.name, "levelno": record.levelno, "msg": record.getMessage()}
+        self._pipe.send(logging.makeLogRecord(fields))  # other attributes of a record may not be picklable
 
 
 def serve(connection: Connection, runner: Runner, slot: WorkerSlot, log_level: int) -> None:
-    """Do tasks until the pipe closes. Dies at once when the process that started it dies."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the business of the parent, which ends us
+    """Do tasks until the pipe closes, or exit at once when the parent process dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the parent, which stops us
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    line = _Line(connection)
+    pipe = _PipeEnd(connection)
     logger = logging.getLogger("dmtrack")
-    logger.addHandler(_Forward(line))
+    logger.addHandler(_Forward(pipe))
     logger.propagate = False
     logger.setLevel(log_level)
     import cv2
@@ -86,8 +86,8 @@ def serve(connection: Connection, runner: Runner, slot: WorkerSlot, log_level: i
             task: Task = connection.recv()
         except (EOFError, OSError):
             return
-        outcome = execute(task, runner, slot, partial(line.report, task.item.id, slot.name))
-        line.send(outcome)
+        outcome = execute(task, runner, slot, partial(pipe.report, task.item.id, slot.name))
+        pipe.send(outcome)
         if outcome.interrupted:
             return
 
@@ -96,33 +96,33 @@ def _die_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
-        os._exit(1)  # nobody is left to clean up for, and the next run must not find us at work
+        os._exit(1)  # without cleaning up: the next run must not find this process at work
 
 
 _ATTEMPTS: Final = 2
-_STOP_S: Final = 10.0  # how long a worker may take to stop between two frames before it is killed
+_STOP_S: Final = 10.0  # time for a worker to stop between two frames before it is killed
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A task and which attempt this is, from 1."""
+    """A task and the number of the attempt, from 1."""
 
     task: Task
     attempt: int = 1
 
 
 def longest_first(tasks: Sequence[Task]) -> list[Task]:
-    """Return the tasks, the longest first, so that none of them is left alone at the end.
+    """Return the tasks, longest first, so that no long one runs alone at the end.
 
-    One of unknown length goes first: it may be long.
+    Tasks of unknown length come first: they may be long.
     """
     return sorted(tasks, key=lambda task: -(float("inf") if task.frames is None else task.frames))
 
 
 class LocalEngine:
-    """Runs tasks in processes of this machine.
+    """Runs tasks in processes on this machine.
 
-    There is one process a slot; no more are started than there are tasks.
+    There is one process for each slot, but no more than there are tasks.
     """
 
     def __init__(self, slots: Sequence[WorkerSlot]) -> None:
@@ -143,10 +143,10 @@ class LocalEngine:
 
 
 def _events(workers: Sequence[_Worker], queue: deque[_Job]) -> Iterator[EngineEvent]:
-    """Wait until a worker says something, or dies, and tell what that means."""
+    """Wait until a worker sends a message or dies, and yield the events that follow."""
     busy = [worker for worker in workers if worker.job is not None]
-    with contextlib.suppress(InterruptedError):  # how Ctrl-C ends it on Windows; who handles that is called
-        # Of a process that dies while it is loaded, the pipe stays open on Windows.
+    with contextlib.suppress(InterruptedError):  # Ctrl-C on Windows, whose handler then runs
+        # The process too: on Windows the pipe of one that dies while starting stays open.
         wait([end for worker in busy for end in (worker.connection, worker.process.sentinel)])
     for worker in busy:
         job, is_alive = worker.job, worker.process.is_alive()
@@ -179,12 +179,12 @@ def _lost(job: _Job, reason: str, worker: str, queue: deque[_Job]) -> EngineEven
     if job.attempt < _ATTEMPTS:
         queue.appendleft(_Job(job.task, job.attempt + 1))
         return ItemRetried(job.task.item.id, worker, reason)
-    said = f"its worker process {reason}, twice; is there enough memory for so many jobs?"
-    return TaskDone(job.task, Outcome(said), worker)
+    failure = f"its worker process {reason}, twice; is there enough memory for so many jobs?"
+    return TaskDone(job.task, Outcome(failure), worker)
 
 
 class _Worker:
-    """A slot and the process that has it at present."""
+    """A slot and its present process."""
 
     def __init__(self, slot: WorkerSlot, runner: Runner) -> None:
         self._slot = slot
@@ -197,21 +197,21 @@ class _Worker:
         return self._slot.name
 
     def give(self, job: _Job) -> ItemStarted:
-        """Hand over a task; a process that is gone already is noticed when it is waited for."""
+        """Send a task; a process that has already died is noticed when it is waited for."""
         self.job = job
         with contextlib.suppress(OSError):
             self.connection.send(job.task)
         return ItemStarted(job.task.item.id, self.name, job.attempt, job.task.frames)
 
     def said(self) -> Message:
-        """Return what it has said; `EOFError` or `OSError` where it is gone, and has said all."""
+        """Return its next message; `EOFError` or `OSError` if it is gone and has no more messages."""
         if not self.connection.poll():
             raise EOFError
         message: Message = self.connection.recv()
         return message
 
     def replace(self) -> str:
-        """Start a new process in the place of one that died, and return how it did."""
+        """Start a new process in place of one that died, and return how that ended."""
         self.process.join(_STOP_S)
         code = self.process.exitcode
         self.job = None
@@ -222,7 +222,7 @@ class _Worker:
         return f"ended with exit code {code}"
 
     def close(self, deadline_s: float = 0.0) -> None:
-        """Make sure that the process is gone."""
+        """Wait for the process until the deadline, then kill it."""
         self.process.join(max(0.0, deadline_s - time.monotonic()))
         if self.process.is_alive():
             self.process.kill()
@@ -241,13 +241,13 @@ class _Worker:
         )
         with _ctrl_c_ignored():
             process.start()
-        theirs.close()  # so that the end of the process is the end of the pipe
+        theirs.close()  # so that the pipe ends with the process
         return ours, process
 
 
 @contextlib.contextmanager
 def _ctrl_c_ignored() -> Iterator[None]:
-    """Let a new process begin with Ctrl-C ignored: it is the parent that stops it."""
+    """Start processes with Ctrl-C ignored: the parent stops them."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -260,7 +260,7 @@ def _ctrl_c_ignored() -> Iterator[None]:
 
 def _stop(workers: Sequence[_Worker]) -> None:
     for worker in workers:
-        worker.process.terminate()  # a busy one ends between two frames, an idle one at once
+        worker.process.terminate()  # a busy one stops between two frames, an idle one at once
     deadline_s = time.monotonic() + _STOP_S
     for worker in workers:
         worker.close(deadline_s)

@@ -2,9 +2,9 @@
 
     id,rgb,aux,modality,box,box_file,start,end,offset_ms,align,detections
 
-Only `id` and `rgb` are needed, columns may stand in any order, empty cells mean the default, and paths
-are relative to the manifest. A row with a mistake in it becomes a `Problem` and the others stay good.
-Rows are counted as an editor shows them: the header is row 1.
+Only `id` and `rgb` are required, columns may be in any order, empty cells mean the default, and paths are
+relative to the manifest. A faulty row becomes a `Problem` without affecting the others. Rows are numbered as
+an editor shows them: the header is row 1.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ _TOO_MANY: Final = "too many"
 _NUMBER: Final = re.compile(r"(\d+:)?[-+]?\d+(\.\d*)?")
 
 
-Cells = dict[str, str]  # the cells of one row by column, stripped; columns that the manifest lacks are empty
+Cells = dict[str, str]  # stripped cells of one row by column; empty for columns that the manifest lacks
 
 
 def read_manifest(
     path: Path | str, modality: Modality | None = None, *, holds_both: bool = False
 ) -> Findings:
-    """Read a manifest; mistakes in a row are problems of that row, nothing is opened.
+    """Read a manifest; faulty rows become problems, nothing is opened.
 
     It is a CSV file with commas (or semicolons or tabs, as some spreadsheets write) and a header. `modality`
-    is for rows that do not say theirs; with `holds_both` a file without `aux` holds the second stream too.
-    `FormatError`: the file cannot be read, is no CSV text, has no rows, or its header is wrong.
+    is for rows without one; with `holds_both` a file without `aux` holds the second stream too.
+    `FormatError`: the file cannot be read, is not CSV text, has no rows, or its header is wrong.
     """
     path = Path(path)
     entries: list[BatchItem | Problem] = []

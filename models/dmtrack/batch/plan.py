@@ -1,4 +1,4 @@
-"""What a batch will do, worked out before it starts: every item checked, the longest first in line."""
+"""The plan of a batch, made before it starts: every item is checked and gets its result folder."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Shard:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `3/8`; `ConfigError` where the text is something else, or there is no such part."""
+        """Read `3/8`; `ConfigError` for other text, or if there is no such part."""
         match = re.fullmatch(r"\s*(\d{1,6})\s*/\s*(\d{1,6})\s*", text)
         if match is None:
             raise ConfigError(f"{text!r} is no part of a batch", hint="write 3/8 for the third of eight")
@@ -71,7 +71,7 @@ class Shard:
 
     @property
     def suffix(self) -> str:
-        """What files of this part have in their name: `-3-of-8`, or nothing for the whole."""
+        """Suffix in the names of this part's files: `-3-of-8`, or empty for the whole."""
         return "" if self.is_whole else f"-{self.number}-of-{self.count}"
 
     def part(self, entries: Sequence[_Entry]) -> Sequence[_Entry]:
@@ -87,9 +87,9 @@ _OWN: Final = re.compile(r"summary.*\.csv", re.IGNORECASE)
 
 
 def folder_name(item_id: str) -> str:
-    """Return the folder of an item: its id as a `portable_name`.
+    """Return the name of an item's folder: its id as a `portable_name`.
 
-    Slashes of nested ids become `__`; a very long id is cut and told apart by a digest.
+    Slashes in ids become `__`; a very long id is cut and gets a digest.
     """
     name = portable_name(unicodedata.normalize("NFC", item_id).strip().replace("/", "__"))
     if not name or _OWN.fullmatch(name):
@@ -102,14 +102,14 @@ def folder_name(item_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PlannedItem:
-    """An item whose streams open and whose boxes lie in the picture."""
+    """An item whose streams can be opened and whose boxes lie in the picture."""
 
-    item: BatchItem  # what to track
+    item: BatchItem
     folder: str  # name of its result folder
-    modality: Modality | None = None  # what its second stream measures; None without one
-    # How many frames are expected, as the container claims; None if it does not say
+    modality: Modality | None = None  # of its second stream; None without one
+    # Expected number of frames, as the container claims; None if it does not say
     frames: int | None = None
-    # Whether results are there that a resumed batch keeps; None where nobody looked
+    # Whether a resumed batch keeps its existing results; None if that was not checked
     is_kept: bool | None = None
 
 
@@ -117,10 +117,10 @@ class PlannedItem:
 class Plan:
     """The work of one batch, or of one shard of it."""
 
-    items: tuple[PlannedItem, ...]  # what will be tracked, in the order of the source
-    problems: tuple[Problem, ...] = ()  # what cannot be, in the same order
-    left_out: tuple[LeftOut, ...] = ()  # what is no item
-    shard: Shard = WHOLE  # which part of the source this is
+    items: tuple[PlannedItem, ...]  # to be tracked, in the order of the source
+    problems: tuple[Problem, ...] = ()  # what cannot be tracked, in the same order
+    left_out: tuple[LeftOut, ...] = ()  # what is not an item
+    shard: Shard = WHOLE  # the part of the source
 
 
 def plan_batch(
@@ -131,11 +131,11 @@ def plan_batch(
     detections: DetectionOptions = NO_DETECTOR,
     pairing: PairingOptions = BY_TIME,
 ) -> Plan:
-    """Find and check everything that a folder or a manifest holds.
+    """Find and check everything in a folder or a manifest.
 
-    What is in `output` is no recording. `modality` is for items that do not say theirs; `detections` names a
-    folder with a file for each recording, called as its id is. `InputError`: there is no recording, or
-    nothing of a detector for any; `ConfigError`: classes or a confidence are given, but no detections.
+    `output` is not searched. `modality` is for items without one; `detections` names a folder with a file for
+    each recording, named after its id. `InputError`: there is no recording, or no detections for any of them;
+    `ConfigError`: classes or a confidence are given, but no detections.
     """
     source = Path(source)
     if not source.exists():
@@ -157,7 +157,7 @@ def plan_batch(
 
 
 def _with_streams(entry: BatchItem | Problem, usual: Modality | None) -> BatchItem | Problem:
-    """Put the streams of a data-set folder in its place, and its targets where nothing is said of any."""
+    """Replace a data-set folder by its streams, and add its targets if the entry names none."""
     if isinstance(entry, Problem) or entry.aux is not None:
         return entry
     try:
@@ -180,7 +180,7 @@ def _with_streams(entry: BatchItem | Problem, usual: Modality | None) -> BatchIt
 
 
 def _with_detections(findings: Findings, detections: DetectionOptions) -> Findings:
-    """Give each item that says none of its own what a detector saw in it, if there is anything."""
+    """Add to each item without detections those in the batch's folder, if there are any."""
     folder = detections.file
     if folder is None:
         if all(isinstance(entry, Problem) or entry.detections is None for entry in findings.entries):
@@ -192,7 +192,7 @@ def _with_detections(findings: Findings, detections: DetectionOptions) -> Findin
     entries = list(findings.entries)
     for place, entry in enumerate(entries):
         item = entry.without_box if isinstance(entry, Problem) else entry
-        found = None if item is None else _called(folder, item.id)
+        found = None if item is None else _detections_named(folder, item.id)
         if item is not None and item.detections is None and found is not None:
             entries[place] = replace(item, detections=found)
     if all(isinstance(entry, Problem) or entry.detections is None for entry in entries):
@@ -203,8 +203,8 @@ def _with_detections(findings: Findings, detections: DetectionOptions) -> Findin
     return replace(findings, entries=tuple(entries))
 
 
-def _called(folder: Path, item_id: str) -> Path | None:
-    """Return the file, or the folder of YOLO texts, that is called as an item is."""
+def _detections_named(folder: Path, item_id: str) -> Path | None:
+    """Return the detections file named after an item, or its folder of YOLO texts; None without one."""
     stems = (folder / item_id, folder / folder_name(item_id))
     candidates = (stem.with_name(f"{stem.name}{end}") for stem in stems if stem.name for end in _DETECTIONS)
     return next((path for path in candidates if path.exists()), None)
@@ -216,10 +216,10 @@ def make_plan(
     detections: DetectionOptions = NO_DETECTOR,
     pairing: PairingOptions = BY_TIME,
 ) -> Plan:
-    """Check every item and settle where its results go.
+    """Check every item and choose its result folder.
 
-    Items whose id or result folder an earlier one has are problems (names that some file system does
-    not tell apart count as one). Then the shard is taken, and its items are opened.
+    An item with the id or result folder of an earlier one is a problem (names that some file system does not
+    distinguish count as equal). Then the shard is taken, and its items are opened.
     """
     entries = shard.part(list(_placed(findings)))
     checked = [e if isinstance(e, Problem) else _checked(e, detections, pairing) for e in entries]
@@ -232,7 +232,7 @@ def make_plan(
 
 
 def _placed(findings: Findings) -> Iterator[PlannedItem | Problem]:
-    """Give each item its folder; the first of several that want the same one gets it."""
+    """Give each item its folder; if several want the same one, the first gets it."""
     owners: dict[str, BatchItem] = {}
     for entry in findings.entries:
         if isinstance(entry, Problem):
@@ -284,7 +284,7 @@ def _opened(entry: PlannedItem, detections: DetectionOptions, pairing: PairingOp
 
 
 class _NoBoxError(BoxError):
-    """A start box is all that an item lacks."""
+    """An item lacks a start box, and nothing else."""
 
 
 def _info(path: Path) -> VideoInfo:
@@ -293,7 +293,7 @@ def _info(path: Path) -> VideoInfo:
 
 
 def _require_boxes(item: BatchItem, info: VideoInfo) -> None:
-    """Make sure that there are start boxes (else `BoxError`), and that they lie in the frame."""
+    """Check that there are start boxes, `_NoBoxError` if not, and that they lie in the frame."""
     begin, size = (item.start and item.start.index) or 0, (info.width, info.height)
     given = [target for path in item.box_files for target in read_targets(path, begin, size)]
     targets = (one for one in (*item.boxes, *given) if not isinstance(one, Absence))
@@ -307,14 +307,14 @@ def _require_boxes(item: BatchItem, info: VideoInfo) -> None:
         at = 0 if item.start is None else item.start.index
         boxes = [] if at is None else [box_at(path, at) for path in truths]
     for box in boxes:
-        box.read_as(BoxFormat.XYWH, *size).require_inside(*size)  # shares are read so when it is tracked
+        box.read_as(BoxFormat.XYWH, *size).require_inside(*size)  # numbers up to 1 are shares, as in tracking
 
 
 def _expected_frames(item: BatchItem, info: VideoInfo) -> int | None:
     first, last, count = _index(item.start, info), _index(item.end, info), info.frame_count
     first = first or 0
     if item.start is not None and any(end is not None and end <= first for end in (last, count)):
-        with open_source(item.rgb, threads=1) as source:  # what a header claims is not enough to refuse
+        with open_source(item.rgb, threads=1) as source:  # refuse by measured length only
             first, count = source.frame_at(item.start), source.measured().frame_count
             last = source.end_at(item.end)
         if last is not None and last <= first:
@@ -326,7 +326,7 @@ def _expected_frames(item: BatchItem, info: VideoInfo) -> int | None:
 
 
 def _index(position: Position | None, info: VideoInfo) -> int | None:
-    """Return the index of a frame as the header claims; None: nobody says."""
+    """Return the index of a frame by the frame rate in the header; None if unknown."""
     if position is None or position.index is not None:
         return None if position is None else position.index
     return None if info.frame_rate is None else math.ceil((position.time_s or 0) * info.frame_rate)

@@ -1,7 +1,7 @@
-"""`RayEngine`: the same items on the machines of a Ray cluster that is there already.
+"""`RayEngine`: runs the items on the machines of an existing Ray cluster.
 
-One Ray task an item, with its CPUs and GPUs declared; Ray queues, places and retries. Inputs and results
-must lie in a folder that every machine sees under the same path; that is checked, not assumed.
+Each item is one Ray task, with its CPUs and GPUs declared; Ray queues, places and retries. Inputs and results
+must lie in a folder that every machine sees under the same path; this is checked.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _KNOCK_S: Final = 10.0
 class RayEngine:
     """Runs tasks on an existing Ray cluster (`pip install "dmtrack[ray]"`).
 
-    `address` is that of the head (`HOST:PORT`); `auto` takes the cluster this machine belongs to, or the one
-    in `RAY_ADDRESS`. `cpus` are the cores of a task, whose network has as many threads; `tasks_per_gpu` share
-    a GPU, where the cluster has any; 0: they need none. `ConfigError`: Ray is not installed.
+    `address` is that of the head (`HOST:PORT`); `auto` takes the cluster of this machine, or the one in
+    `RAY_ADDRESS`. `cpus` are the cores, and network threads, of a task; `tasks_per_gpu` tasks share a GPU, if
+    the cluster has any; 0: they need none. `ConfigError`: Ray is not installed.
     """
 
     def __init__(self, address: str = "auto", cpus: int = 1, tasks_per_gpu: int = 1) -> None:
@@ -55,7 +55,7 @@ class RayEngine:
     def _run(self, tasks: Sequence[Task], runner: Runner, token: Path) -> Generator[EngineEvent]:
         has_gpus = self._tasks_per_gpu and self._ray.cluster_resources().get("GPU", 0) > 0
         gpus = 1 / self._tasks_per_gpu if has_gpus else 0
-        # Ray shows a task only the GPU it was given, which is then the first one.
+        # Ray shows a task only the GPU assigned to it, as its first one.
         slot = WorkerSlot("ray", "cuda:0" if gpus else "cpu", self._cpus)
         remote = self._ray.remote(_on_a_node).options(
             num_cpus=self._cpus, num_gpus=gpus, max_retries=_RETRIES, name="dmtrack item"
@@ -102,7 +102,7 @@ def _connected(ray: ModuleType, address: str) -> Iterator[None]:
 
 
 def _require_listener(address: str) -> None:
-    """Knock at `HOST:PORT`: Ray itself would try for minutes and then end the whole process."""
+    """Check that `HOST:PORT` answers: Ray itself would try for minutes and then end the whole process."""
     match = re.fullmatch(r"(?:ray://)?(?P<host>.+):(?P<port>\d{1,5})", address)
     if match is None:
         return
@@ -119,7 +119,7 @@ def _no_answer(address: str, why: object) -> ConfigError:
 
 @contextlib.contextmanager
 def _token(folder: Path) -> Iterator[Path]:
-    """Yield a file of a name that nobody else has: a machine that sees it sees the folder of results."""
+    """Yield a new file with a unique name: a machine that sees it sees the folder of results."""
     token = scratch_path(folder.with_name("shared")).absolute()
     with os_errors_translated(token):
         token.touch()
@@ -130,7 +130,7 @@ def _token(folder: Path) -> Iterator[Path]:
 
 
 def _on_a_node(task: Task, runner: Runner, slot: WorkerSlot, token: Path) -> tuple[Outcome, str]:
-    """Do one task, on some machine of the cluster, and return how it ended and which machine that was."""
+    """Do one task on a machine of the cluster, and return its outcome and the name of the machine."""
     import ray
 
     node = f"{socket.gethostname()} {ray.get_runtime_context().get_node_id()[:8]}"

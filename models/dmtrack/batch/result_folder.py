@@ -1,7 +1,7 @@
-"""Result folders that appear under their name only when they are whole.
+"""Result folders that appear under their name only when they are complete.
 
-An item is tracked into `.NAME.1a2b3c4d.part`, a name nobody else uses, and the folder is renamed at the
-end. Killed at any moment, a batch leaves whole folders and folders that `sweep` takes away.
+An item is tracked into `.NAME.1a2b3c4d.part`, a unique name, and the folder is renamed at the end. A batch
+that is killed at any moment leaves complete folders, and temporary ones that `sweep` deletes.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _NAME: Final = ".dmtrack-batch{}.lock"
 
 @contextlib.contextmanager
 def batch_lock(output: Path, shard: Shard) -> Iterator[None]:
-    """Hold `output` for a batch, or for a shard of one.
+    """Lock `output` for a batch, or for a shard of one.
 
-    `OutputError`: another batch is at work there, or the folder cannot be written to.
+    `OutputError`: another batch is running there, or the folder cannot be written to.
     """
     with contextlib.ExitStack() as stack:
         whole = output / _NAME.format("")
@@ -50,7 +50,7 @@ def _held(path: Path, *, shared: bool) -> Iterator[None]:
         yield
     finally:
         if not shared:
-            with contextlib.suppress(OSError):  # Windows removes no open file
+            with contextlib.suppress(OSError):  # Windows does not delete an open file
                 path.unlink(missing_ok=True)
         os.close(handle)
 
@@ -75,15 +75,15 @@ _SCRATCH: Final = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.part", re.DOTALL)
 
 
 def scratch_path(path: Path) -> Path:
-    """Return a temporary name for `path` in the same folder, which no other attempt has."""
+    """Return a unique temporary name for `path` in the same folder."""
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
 
 
 def publish_folder(scratch: Path, folder: Path) -> None:
-    """Give `scratch` its final name; results that are there already are replaced.
+    """Give `scratch` its final name, replacing existing results.
 
-    What else a person has put beside old results is kept. `OutputError`: it cannot be renamed, or something
-    that is no result has that name.
+    Other files that a person has put beside old results are kept. `OutputError`: it cannot be renamed, or
+    something other than results has that name.
     """
     require_replaceable(folder)
     with os_errors_translated(folder):
@@ -99,9 +99,9 @@ def publish_folder(scratch: Path, folder: Path) -> None:
 
 
 def require_replaceable(folder: Path) -> None:
-    """Make sure that results may be written to `folder`: nothing is there, or results, or their keyframes.
+    """Check that results may be written to `folder`: it is missing, or holds results or their keyframes.
 
-    `OutputError`: something else is there (a recording, when results go where recordings are).
+    `OutputError`: something else is there (a recording, if results go where recordings are).
     """
     with os_errors_translated(folder):
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
@@ -116,15 +116,15 @@ def require_replaceable(folder: Path) -> None:
 
 
 def require_uncorrected(folder: Path, item: BatchItem) -> None:
-    """Make sure that no keyframes in `folder` would be lost, but those that its run began with.
+    """Check that no keyframes in `folder` would be lost, except those that its run began with.
 
-    `OutputError`: a person corrected the results, or began to, and `item` does not say the same.
+    `OutputError`: a person has added corrections there that are not among the boxes of `item`.
     """
     path = folder / KEYFRAMES
     if not path.is_file():
         return
     with (
-        contextlib.suppress(DmtrackError),  # who cannot tell keeps them
+        contextlib.suppress(DmtrackError),  # if in doubt, keep them
         translated(FormatError, "is damaged"),
     ):
         there = keyframes_text(read_keyframes(path))
@@ -142,7 +142,7 @@ def require_uncorrected(folder: Path, item: BatchItem) -> None:
 
 
 def _keep_others(folder: Path, scratch: Path) -> None:
-    """Copy into `scratch` what is in `folder` and was not written by the run that `run.json` is about."""
+    """Copy into `scratch` the files of `folder` that its run did not write."""
     if not (folder / RECORD).is_file():
         return
     try:
@@ -160,9 +160,9 @@ def _keep_others(folder: Path, scratch: Path) -> None:
 
 
 def sweep(output: Path, names: Collection[str] | None = None) -> None:
-    """Take away what attempts that were killed have left in `output`.
+    """Delete what killed attempts have left in `output`.
 
-    Only leftovers of the result folders `names`; None means all.
+    `names` limits this to the leftovers of these result folders; None means all.
     """
     for path in output.iterdir():
         match = _SCRATCH.fullmatch(path.name)

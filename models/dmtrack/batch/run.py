@@ -1,4 +1,4 @@
-"""`run_batch`: do what a plan says, keep what is done already, write `summary.csv`."""
+"""`run_batch`: carry out a plan, keep existing results that are complete, write `summary.csv`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SAVE_EVERY_S: Final = 5.0
 
 
 class Existing(StrEnum):
-    """What to do about results that are there already."""
+    """What to do about existing results."""
 
     REFUSE = "refuse"
     RESUME = "resume"
@@ -46,13 +46,13 @@ def run_batch(
 ) -> Generator[Event]:
     """Track every item of a plan into a folder of its own below `output`.
 
-    A failed item stops nothing. `summary.csv` is kept up to date and is complete at the end. Ending
-    the iteration early (or Ctrl-C) stops the workers; what is whole by then stays, and
-    `Existing.RESUME` does the rest.
+    A failed item does not stop the others. `summary.csv` is kept up to date and is complete at the end.
+    Ending the iteration early (or Ctrl-C) stops the workers; complete results stay, and `Existing.RESUME`
+    does the rest.
 
-    `RESUME` keeps results that are whole and whose inputs and options have not changed. What happens is
-    yielded: exactly one `ItemFinished` for each item and problem. `OutputError`: there are results and
-    nothing was said about them, another batch is at work in `output`, or it cannot be written to.
+    `RESUME` keeps complete results whose inputs and options have not changed. Events are yielded, among them
+    exactly one `ItemFinished` for each item and problem. `OutputError`: there are results and `existing` is
+    `REFUSE`, another batch is running in `output`, or it cannot be written to.
     """
     output = Path(output)
     prepare_folder(output)
@@ -71,7 +71,7 @@ def run_batch(
 
 
 def as_resumed(plan: Plan, output: Path | str, runner: Runner) -> Plan:
-    """Return a plan as `Existing.RESUME` finds it: what is kept is marked, what is in the way a problem.
+    """Return a plan as `Existing.RESUME` would find it: kept items are marked, obstacles become problems.
 
     Nothing is written.
     """
@@ -108,7 +108,7 @@ def refuse_results(plan: Plan, output: Path) -> None:
 
 
 class _Run:
-    """The rows of the summary as they come, and the tasks that are left to do."""
+    """The rows of the summary so far, and the remaining tasks."""
 
     def __init__(self, plan: Plan, output: Path, runner: Runner, existing: Existing) -> None:
         self._plan = plan
@@ -123,17 +123,17 @@ class _Run:
         self.tasks: list[Task] = []
 
     def refuse_existing(self) -> None:
-        """Raise an `OutputError` if results are there and nothing was said about them."""
+        """Raise an `OutputError` if there are results and `existing` is `REFUSE`."""
         refuse_input(self._summary)
         if self._existing is Existing.REFUSE:
             refuse_results(self._plan, self._output)
 
     def sweep(self) -> None:
-        """Take away what killed attempts have left; a shard only looks after its own items."""
+        """Delete what killed attempts have left; a shard only deletes leftovers of its own items."""
         sweep(self._output, None if self._plan.shard.is_whole else self._place)
 
     def settled(self) -> Iterator[ItemFinished]:
-        """Yield what needs no work, and gather the tasks for the rest."""
+        """Yield the items that need no work, and collect tasks for the others."""
         for problem in self._plan.problems:
             yield ItemFinished(SummaryRow.of_problem(problem))
         for planned in self._plan.items:
@@ -142,14 +142,14 @@ class _Run:
                 yield finished
 
     def begin(self, planned: PlannedItem) -> ItemFinished | None:
-        """Return how an item ended that needs no work, or cannot be done; else None: it is a task."""
+        """Return how an item ended that needs no work, or cannot be done; None if it became a task."""
         item, folder = _absolute(planned.item), self._output.absolute() / planned.folder
         try:
             mark = mark_of(item, self._runner.options(planned.modality))
             require_replaceable(folder)
             if self._existing is Existing.RESUME:
                 if is_complete(folder, mark):
-                    with contextlib.suppress(DmtrackError):  # what somebody has damaged is made again
+                    with contextlib.suppress(DmtrackError):  # damaged results are made again
                         return self._finished(folder, SummaryRow.of_results(item.id, folder), kept=True)
                 require_uncorrected(folder, item)
         except DmtrackError as error:
@@ -159,7 +159,7 @@ class _Run:
         return None
 
     def noted(self, event: EngineEvent) -> Event:
-        """Take note of an event of the engine."""
+        """Record an event of the engine, and return the event to yield."""
         if not isinstance(event, TaskDone):
             return event
         row = _row(event.task, event.outcome)
@@ -169,7 +169,7 @@ class _Run:
         return finished
 
     def save(self) -> None:
-        """Write the summary as it stands."""
+        """Write the present summary."""
         write_atomically(self._summary, utf8(csv_text([COLUMNS, *map(astuple, self._rows)])))
         self._saved_s = time.monotonic()
 
@@ -181,7 +181,7 @@ class _Run:
 
 
 def _absolute(item: BatchItem) -> BatchItem:
-    """Return the item with paths that mean the same on another machine."""
+    """Return the item with absolute paths, for other machines."""
     return replace(
         item,
         rgb=item.rgb.absolute(),

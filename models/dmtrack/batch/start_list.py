@@ -1,4 +1,4 @@
-"""Start boxes for the recordings of a batch that have none, and the list of all that a batch reads again.
+"""Start boxes for the recordings of a batch that lack them, and a list of all recordings for `batch`.
 
 Boxes are drawn, one recording after the other, or were given before: in a review, or in a batch that was
 stopped.
@@ -39,14 +39,14 @@ _BOXES: Final = "-boxes"
 
 @dataclass(frozen=True, slots=True)
 class StartList:
-    """Where the list of a batch is kept while start boxes are given."""
+    """Where to write the list of a batch while start boxes are drawn."""
 
     path: Path  # of the list
-    source: Path  # what the batch reads, which the list never replaces
-    overwrite: bool = False  # replace a list that is there
+    source: Path  # the batch's source, which the list never replaces
+    overwrite: bool = False  # replace an existing list
 
     def keep(self, plan: Plan, *, is_first: bool = False) -> None:
-        """Write the recordings of a plan as `write_list`; the first time only over what may be replaced."""
+        """Write the list of a plan; `is_first` refuses to replace a list that was there before."""
         with inputs_kept(self.source):
             write_list(self.path, plan, overwrite=self.overwrite or not is_first)
 
@@ -54,11 +54,11 @@ class StartList:
 def with_starts(
     plan: Plan, output: Path, tracker: TrackItem, draw: Draw | None = None, kept: StartList | None = None
 ) -> Plan:
-    """Give recordings without a start box one: that of their results, or what a person draws.
+    """Give recordings without a start box the one in their results, or one that a person draws.
 
     `draw` shows a recording and returns at least one target; without it nothing is drawn. `kept` is written
-    before anything is drawn, and after each recording that was. `OutputError`: the list cannot be written;
-    `DmtrackError`: whatever `draw` raises: the person stopped, and what was drawn before is kept.
+    before the first drawing and after each. `OutputError`: the list cannot be written; `DmtrackError`: raised
+    by `draw` when the person stops; earlier drawings are kept.
     """
     given, problems = {}, []
     for problem in plan.problems:
@@ -66,7 +66,7 @@ def with_starts(
         try:
             if problem.without_box is not None:
                 given[problem.id] = _given(output / folder_name(problem.id))
-        except DmtrackError as error:  # what is wrong with one stops no other
+        except DmtrackError as error:  # does not affect the others
             problems[-1] = replace(problem, reason=printable(str(error)))
     plan = _with_starts(replace(plan, problems=tuple(problems)), given, tracker)
     if kept is not None:
@@ -81,10 +81,11 @@ def with_starts(
 
 
 def write_list(path: Path, plan: Plan, *, overwrite: bool = False) -> None:
-    """Write the recordings of a plan as a list that a batch reads; those without a box have an empty cell.
+    """Write the recordings of a plan as a manifest; the box cell is empty for those without a box.
 
-    What one cell cannot hold (several targets, corrections) lies in files beside it, `NAME-boxes/ID.csv`.
-    `OutputError`: there is a list, or something else, it is an input, or it cannot be written.
+    Targets that do not fit in a cell (several, or with corrections) go into files beside it,
+    `NAME-boxes/ID.csv`. `OutputError`: the file exists and may not be replaced, is an input, or cannot be
+    written.
     """
     refuse_input(path)
     if path.exists() and not overwrite:
@@ -113,7 +114,7 @@ def _with_starts(plan: Plan, starts_of: Mapping[str, Sequence[Keyframe]], tracke
 
 
 def _started(item: BatchItem, starts: Sequence[Keyframe], tracker: TrackItem) -> PlannedItem | Problem:
-    """Return the item as it is planned; a problem where something else is wrong with it."""
+    """Return the planned item with its starts; a problem if something else is wrong with it."""
     first = min(start.frame_index or 0 for start in starts_and_corrections(starts)[0])
     begin = Position(index=first) if first and item.start is None else item.start
     found = Findings((replace(item, boxes=tuple(starts), start=begin),))
@@ -153,15 +154,15 @@ def _row(item: BatchItem, path: Path) -> list[str]:
 
 
 def _relative(file: Path, folder: Path) -> str:
-    """Return what a list in a folder calls a file, with slashes on every system."""
+    """Return the path of a file relative to the list's folder, with slashes on every system."""
     try:
         return Path(os.path.relpath(file, folder)).as_posix()
-    except ValueError:  # it is on another drive of Windows
+    except ValueError:  # on another drive of Windows
         return file.absolute().as_posix()
 
 
 def _only_box(item: BatchItem) -> Box | None:
-    """Return the box of an item of which a box in the first frame, under the first id, says everything."""
+    """Return the box of an item that consists of one box, with id 1 in the first frame; else None."""
     if len(item.boxes) != 1:
         return None
     (only,), begin = item.boxes, 0 if item.start is None else item.start.index
@@ -171,7 +172,7 @@ def _only_box(item: BatchItem) -> Box | None:
 
 
 def _written_boxes(item: BatchItem, path: Path) -> str:
-    """Write the targets of an item beside the list, and return how the list calls the file."""
+    """Write the targets of an item to a file beside the list, and return its path in the list."""
     begin = 0 if item.start is None else item.start.index
     keyframes = [
         replace(key, frame_index=begin) if key.frame_index is None else key for key in numbered(item.boxes)

@@ -1,4 +1,4 @@
-"""`summary.csv`: one row an item of a batch, worked out from its result folder."""
+"""`summary.csv`: one row for each item of a batch, made from its result folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SUMMARY: Final = "summary{}.csv"
 
 
 class ItemStatus(StrEnum):
-    """What became of an item."""
+    """The state of an item."""
 
     COMPLETE = "complete"
     FAILED = "failed"
@@ -31,15 +31,15 @@ class ItemStatus(StrEnum):
 class SummaryRow:
     """One row; the fields are the columns, in their order."""
 
-    id: str  # the item
-    status: ItemStatus  # what became of it
+    id: str  # of the item
+    status: ItemStatus
     frames: int = 0  # frames with a result; a failed item may have some
     fps: float | None = None  # frames a second of the whole run
-    mean_score: float | None = None  # mean confidence of the boxes that were found, not given
+    mean_score: float | None = None  # mean score of the boxes that were tracked, not given
     lost_frames: int = 0  # frames in which a target was lost
-    look_at: str = ""  # the place where a correction is worth most
+    look_at: str = ""  # the place where a correction is most worthwhile
     error: str = ""  # why it failed
-    notes: str = ""  # what a person should know about its times and pictures
+    notes: str = ""  # remarks on its times and pictures
 
     @classmethod
     def of_problem(cls, problem: Problem) -> SummaryRow:
@@ -48,7 +48,7 @@ class SummaryRow:
 
     @classmethod
     def of_results(cls, item_id: str, folder: Path, error: str = "") -> SummaryRow:
-        """Return the row of an item whose results lie in `folder`, whole or (with `error`) partial.
+        """Return the row of an item whose results are in `folder`, complete or (with `error`) partial.
 
         `FormatError`: the results cannot be read.
         """

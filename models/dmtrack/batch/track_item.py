@@ -1,4 +1,4 @@
-"""`TrackItem`: how one item of a batch is tracked, as `dmtrack track` would do it."""
+"""`TrackItem`: tracks one item of a batch, as `dmtrack track` does."""
 
 from __future__ import annotations
 
@@ -24,17 +24,16 @@ from dmtrack.video.grid import Fit
 
 @dataclass(frozen=True, slots=True)
 class TrackItem:
-    """Tracks one item; what holds for the whole batch travels with it to the workers."""
+    """Tracks one item; the batch's options travel with it to the workers."""
 
-    # What holds for every item; its inputs and boxes are those of an item, and an item's own offset and
-    # alignment go before it
+    # The batch's options; inputs and boxes come from an item, as do its own offset and alignment
     usual: TrackRequest
-    # What the weights meant when the batch began, for each kind of input that they are for
+    # Digests of the weights when the batch began, for each modality that they support
     weights_sha256: tuple[tuple[Modality | None, str], ...] = ()
 
     @classmethod
     def of(cls, usual: TrackRequest) -> TrackItem:
-        """Look the weights up; `CheckpointError` where there are none for any input."""
+        """Find the weights; `CheckpointError` if there are none for any modality."""
         known: list[tuple[Modality | None, str]] = []
         problem: CheckpointError | None = None
         for modality in (*Modality, None):
@@ -49,9 +48,9 @@ class TrackItem:
         return cls(usual, tuple(known))
 
     def options(self, modality: Modality | None) -> object:
-        """Return what decides results besides the item; the device and the threads are left out.
+        """Return everything that decides results besides the item.
 
-        Another machine may go on with a batch, whatever it computes on.
+        Device and threads are left out, so that another machine can resume a batch.
         """
         usual, network = self.usual, self.usual.network
         pairing = usual.pairing.portable
@@ -71,10 +70,10 @@ class TrackItem:
         request = replace(asked, network=network, output=replace(asked.output, folder=folder))
         named = replace(asked, output=replace(asked.output, folder=task.folder))
         with prepared_run(request) as run:
-            if run.request.boxes != asked.boxes:  # a command line cannot say them
+            if run.request.boxes != asked.boxes:  # boxes that a command line cannot express
                 named = replace(named, boxes=(), box_files=(task.folder / KEYFRAMES,))
             run.record = replace(run.record, command=named.command)
-            for name in OutputOptions().names:  # the folder takes the place of an older one at the end
+            for name in OutputOptions().names:  # the folder will replace an older one
                 refuse_input(task.folder / name)
             frames = 0
 
@@ -87,7 +86,7 @@ class TrackItem:
             run.execute(count)
 
     def request_for(self, item: BatchItem) -> TrackRequest:
-        """Return what `dmtrack track` would be asked."""
+        """Return the request of the equivalent `dmtrack track`."""
         pairing = self.usual.pairing
         if item.offset_s is not None:
             pairing = replace(pairing, offset_s=item.offset_s)

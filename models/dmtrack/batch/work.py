@@ -1,4 +1,4 @@
-"""One item's work, the same in every engine: into a temporary folder, renamed when whole."""
+"""The work on one item, the same in every engine: into a temporary folder, renamed when complete."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from dmtrack.video.picture_list import list_images
 
 @dataclass(frozen=True, slots=True)
 class StreamStamp:
-    """How a stream looked from outside when its item was begun."""
+    """Name, size and time of a stream when work on its item began."""
 
     role: str  # `rgb` or `aux`
-    name: str  # of the file or folder, without where it lies: a data set may move
+    name: str  # of the file or folder, without its path: a data set may move
     files: int  # 1, or the number of pictures
     size_bytes: int  # of all files together
     mtime_ns: int  # of the file changed last
 
     @classmethod
     def of(cls, role: str, path: Path) -> StreamStamp:
-        """Look at a video file or a folder of pictures; `InputError` where it cannot be looked at."""
+        """Inspect a video file or a folder of pictures; `InputError` if that fails."""
         with translated(InputError, "cannot be read", where=path):
             stats = [file.stat() for file in (list_images(path) if path.is_dir() else [path])]
         size_bytes = sum(stat.st_size for stat in stats)
@@ -44,7 +44,7 @@ class StreamStamp:
 
 @dataclass(frozen=True, slots=True)
 class BatchMark:
-    """What was asked for; equal marks, equal results."""
+    """Everything that decides an item's results; equal marks, equal results."""
 
     item: str  # the item's id
     streams: tuple[StreamStamp, ...]  # the inputs
@@ -54,9 +54,9 @@ class BatchMark:
 
 
 def mark_of(item: BatchItem, options: object) -> BatchMark:
-    """Return the mark of an item as things are now.
+    """Return the present mark of an item.
 
-    `options` are those of the batch that decide results, as dataclasses or plain values. `InputError`: a
+    `options` are the batch's options that decide results, as dataclasses or plain values. `InputError`: a
     stream or a box file cannot be read.
     """
     streams = [StreamStamp.of("rgb", item.rgb)]
@@ -80,7 +80,7 @@ def _digests(item: BatchItem) -> Iterator[str]:
 
 
 def is_complete(folder: Path, mark: BatchMark) -> bool:
-    """Return whether `folder` holds whole results of exactly what `mark` asks for."""
+    """Return whether `folder` holds complete results for exactly this mark."""
     try:
         record = read_run_json(folder / RECORD)
     except DmtrackError:
@@ -106,7 +106,7 @@ class ItemStarted:
 
 @dataclass(frozen=True, slots=True)
 class ItemAdvanced:
-    """So many frames of an item are done, out of `total` if that is known."""
+    """`frames` frames of an item are done, out of `total` if that is known."""
 
     item_id: str
     worker: str
@@ -125,16 +125,16 @@ class ItemRetried:
 
 @dataclass(frozen=True, slots=True)
 class ItemFinished:
-    """An item is done, well or not."""
+    """An item is done, successfully or not."""
 
-    row: SummaryRow  # what `summary.csv` says of it
-    worker: str | None = None  # who did it; None for a problem known before, and for kept results
-    kept: bool = False  # results of an earlier run were still right
+    row: SummaryRow  # its row in `summary.csv`
+    worker: str | None = None  # None for a problem known before, and for kept results
+    kept: bool = False  # whether results of an earlier run were kept
 
 
 @dataclass(frozen=True, slots=True)
 class TaskDone:
-    """What an engine says at the end of a task; `run_batch` makes an `ItemFinished` of it."""
+    """An engine's event at the end of a task, which `run_batch` turns into an `ItemFinished`."""
 
     task: Task
     outcome: Outcome
@@ -148,12 +148,12 @@ Event = ItemStarted | ItemAdvanced | ItemRetried | ItemFinished
 _log = logging.getLogger(__name__)
 
 Report = Callable[[int, int | None], None]
-"""Is told how many frames are done, and how many there are, if that is known."""
+"""Called with the number of frames done, and the total if that is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSlot:
-    """Where items are tracked, one at a time."""
+    """A place where items are tracked, one at a time."""
 
     name: str = "here"  # for people
     device: str = "cpu"  # of the network
@@ -164,26 +164,26 @@ class WorkerSlot:
 class Task:
     """An item on its way to a worker."""
 
-    item: BatchItem  # what to track
-    folder: Path  # where its results go
-    mark: BatchMark  # what its `run.json` must carry as `batch`
-    frames: int | None = None  # how many frames are expected
+    item: BatchItem
+    folder: Path  # for its results
+    mark: BatchMark  # to be stored in `run.json` as `batch`
+    frames: int | None = None  # expected number of frames
 
 
 class Runner(Protocol):
-    """Tracks one item; is sent to worker processes, so it must be picklable."""
+    """Tracks one item; it is sent to worker processes, so it must be picklable."""
 
     def options(self, modality: Modality | None) -> object:
-        """Return what decides results besides the item, as dataclasses or plain values: it is hashed.
+        """Return what decides results besides the item, as dataclasses or plain values, for a hash.
 
-        `DmtrackError`: such an item cannot be tracked, for want of weights.
+        `DmtrackError`: items of this modality cannot be tracked, because there are no weights.
         """
 
     def __call__(self, task: Task, folder: Path, slot: WorkerSlot, report: Report) -> None:
         """Track `task.item` and write its results into `folder`.
 
-        They must include a `run.json` that carries `task.mark` as `batch`, and a `boxes.csv`. `DmtrackError`:
-        it cannot be done, but what is in the folder by then is valid; `KeyboardInterrupt`: it was stopped.
+        They must include a `run.json` with `task.mark` as `batch`, and a `boxes.csv`. `DmtrackError`: it
+        failed, but what is in the folder is valid; `KeyboardInterrupt`: it was stopped.
         """
 
 
@@ -191,13 +191,13 @@ class Runner(Protocol):
 class Outcome:
     """How an attempt ended."""
 
-    error: str = ""  # why it failed; empty if it did not
-    partial: bool = False  # it failed, but a valid part of the results is there
-    interrupted: bool = False  # it was stopped from outside; nothing is there
+    error: str = ""  # why it failed; empty if it succeeded
+    partial: bool = False  # it failed, but left a valid part of the results
+    interrupted: bool = False  # it was stopped from outside, and left nothing
 
 
 def execute(task: Task, runner: Runner, slot: WorkerSlot, report: Report) -> Outcome:
-    """Do one item; whatever is wrong with it becomes an `Outcome`.
+    """Do one item; every error becomes an `Outcome`.
 
     A failure that leaves a valid part of the results (a recording damaged half way) keeps that part; a
     failure that leaves nothing does not touch results of an earlier run.
@@ -212,7 +212,7 @@ def execute(task: Task, runner: Runner, slot: WorkerSlot, report: Report) -> Out
         return Outcome("stopped", interrupted=True)
     except DmtrackError as error:
         return _failed(task, scratch, str(error))
-    except Exception as error:  # noqa: BLE001 - one item's defect must not end the others
+    except Exception as error:  # noqa: BLE001 - a defect in one item must not end the others
         _log.debug("%s", task.item.id, exc_info=error)
         return _failed(task, scratch, f"unexpected {type(error).__name__}: {error}; please report this")
     finally:
@@ -233,4 +233,4 @@ class Engine(Protocol):
     """Runs tasks somewhere."""
 
     def run(self, tasks: Sequence[Task], runner: Runner) -> Generator[EngineEvent]:
-        """Do all tasks in an order of the engine's choice, and tell what happens: one `TaskDone` a task."""
+        """Do all tasks in any order, and yield events: one `TaskDone` for each task."""

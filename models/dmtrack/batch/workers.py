@@ -1,4 +1,4 @@
-"""Where the items of a batch are tracked: processes on a CPU, one and more on each GPU, or a Ray cluster."""
+"""Where the items of a batch are tracked: processes on a CPU, on each GPU, or a Ray cluster."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dmtrack.threads import usable_cores
 
 
 class EngineChoice(StrEnum):
-    """What runs the items."""
+    """The engine that runs the items."""
 
     LOCAL = "local"
     RAY = "ray"
@@ -25,7 +25,7 @@ class EngineChoice(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """What a person may say about workers.
+    """The options of a batch's workers.
 
     `ConfigError`: a number is below 1, or an option has no meaning on a cluster.
     """
@@ -64,10 +64,10 @@ class WorkerOptions:
             raise ConfigError("the cluster chooses GPUs itself", hint="--devices auto or cpu")
 
     def engine(self) -> Engine:
-        """Return what runs the items.
+        """Return the engine that runs the items.
 
-        `ConfigError`: a device is not there, is named twice, or an option does not go with it; or Ray is not
-        installed.
+        `ConfigError`: a device does not exist, is named twice, or an option cannot be combined with it; or
+        Ray is not installed.
         """
         if self.kind is EngineChoice.LOCAL:
             return LocalEngine(self.slots())
@@ -75,7 +75,7 @@ class WorkerOptions:
         return RayEngine(self.ray_address, self.threads or 1, tasks_per_gpu)
 
     def slots(self) -> tuple[WorkerSlot, ...]:
-        """Return one slot a worker process of this machine; errors as in `engine`."""
+        """Return one slot for each worker process of this machine; errors as in `engine`."""
         devices = _devices(self.devices)
         if devices == ["cpu"]:
             return self._on_cpu()
