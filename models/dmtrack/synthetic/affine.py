@@ -1,7 +1,7 @@
 """Plane transforms as 3x3 matrices over continuous pixel coordinates, and how they change with time.
 
-Continuous means that pixel `i` covers `[i, i + 1)`; OpenCV instead counts pixel centres, so a
-matrix passes through `to_pixel_centres` right before `cv2.warpAffine`.
+In continuous coordinates pixel `i` covers `[i, i + 1)`; OpenCV counts pixel centres instead, so matrices are
+converted by `to_pixel_centres` right before `cv2.warpAffine`.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ def scaling(x: float, y: float) -> Matrix:
 
 
 def placement(x: float, y: float, scale_x: float, scale_y: float, angle_rad: float) -> Matrix:
-    """Return: scale about the origin, rotate by `angle_rad`, then shift to `(x, y)`."""
+    """Return the map that scales about the origin, rotates by `angle_rad`, then shifts to `(x, y)`."""
     c, s = math.cos(angle_rad), math.sin(angle_rad)
     return np.array([[c * scale_x, -s * scale_y, x], [s * scale_x, c * scale_y, y], [0.0, 0.0, 1.0]])
 
 
 def to_pixel_centres(matrix: Matrix) -> Matrix:
-    """Rewrite a matrix over continuous coordinates as the `(2, 3)` matrix OpenCV expects."""
+    """Convert a matrix over continuous coordinates to the `(2, 3)` matrix for OpenCV."""
     out: Matrix = matrix[:2].copy()
     out[:, 2] += 0.5 * (out[:, 0] + out[:, 1]) - 0.5
     return out
@@ -99,7 +99,7 @@ class Wave:
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """Where a layer is: position in pixels, natural logarithms of size and aspect, angle in radians."""
+    """The motion of a layer: position in pixels, natural logarithms of size and aspect, angle in radians."""
 
     x: Wave
     y: Wave

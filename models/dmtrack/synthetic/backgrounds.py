@@ -1,4 +1,4 @@
-"""Made-up backgrounds: dead leaves, streets, fields, rooms, land from above, and almost nothing."""
+"""Synthetic backgrounds: dead leaves, streets, fields, rooms, aerial views, and nearly empty ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HEIGHT_PX, _WIDTH_PX = 480, 640
 
 
 def _finished(rng: np.random.Generator, drawing: Drawing, horizon: float) -> Canvas:
-    """Add warm and cold drifts and a little uneven light."""
+    """Add warm and cold gradients and sometimes uneven light."""
     height, width = drawing.heat.shape
     drift = 50.0 * (smooth_noise(rng, height, width, 3.0, 4) - 0.5)
     heat = np.clip(cv2.GaussianBlur(drawing.heat, (0, 0), 1.2) + drift, 0, 255).astype(np.uint8)
@@ -42,7 +42,7 @@ def _tile(bank: SurfaceBank) -> Image:
 
 
 def dead_leaves(rng: np.random.Generator, bank: SurfaceBank) -> Canvas:
-    """Discs, boxes and splinters of all sizes covering each other: the statistics of natural edges."""
+    """Discs, polygons and splinters of all sizes covering each other: the statistics of natural edges."""
     ground = Drawing(surface(rng, _HEIGHT_PX, _WIDTH_PX), rng.uniform(40, 160))
     colours = palette(rng, 24, rng.uniform(20, 80))
     count = int(rng.integers(60, 420))
@@ -65,7 +65,7 @@ def dead_leaves(rng: np.random.Generator, bank: SurfaceBank) -> Canvas:
 
 
 def street(rng: np.random.Generator, bank: SurfaceBank) -> Canvas:
-    """Sky, house fronts with windows, a pavement and a road with marks, seen from a person's height."""
+    """Sky, house fronts with windows, a pavement and a road with marks, seen at eye level."""
     horizon = rng.uniform(0.3, 0.62)
     line = horizon * _HEIGHT_PX
     sky = ramp(
@@ -179,7 +179,7 @@ def room(rng: np.random.Generator, bank: SurfaceBank) -> Canvas:
 
 
 def aerial(rng: np.random.Generator, bank: SurfaceBank) -> Canvas:
-    """Land from above: fields, roads with marks, roofs, rows of trees."""
+    """A view from above: fields, roads with marks, roofs, rows of trees."""
     ground = Drawing(surface(rng, _HEIGHT_PX, _WIDTH_PX), rng.uniform(60, 150))
     for _ in range(int(rng.integers(0, 8))):
         corner = rng.random(2) * (_WIDTH_PX, _HEIGHT_PX)
@@ -217,7 +217,7 @@ def _road(rng: np.random.Generator, ground: Drawing) -> None:
 
 
 def smooth(rng: np.random.Generator, bank: SurfaceBank) -> Canvas:
-    """Almost nothing: sky, water, haze or one big surface."""
+    """Almost nothing: sky, water, haze or one large surface."""
     rgb = clouds(rng, _HEIGHT_PX, _WIDTH_PX) if rng.random() < 0.5 else surface(rng, _HEIGHT_PX, _WIDTH_PX)
     if rng.random() < 0.5:
         faint = rng.uniform(0.1, 0.5)
@@ -232,7 +232,7 @@ _SHARES = np.array([share for _, share in _BUILDERS])
 
 
 def made_up_canvas(rng: np.random.Generator, bank: SurfaceBank) -> Canvas:
-    """Draw one made-up background of any kind."""
+    """Draw one synthetic background of any kind."""
     return _BUILDERS[int(rng.choice(len(_BUILDERS), p=_SHARES))][0](rng, bank)
 
 

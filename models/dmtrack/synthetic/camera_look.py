@@ -1,4 +1,4 @@
-"""What a colour camera does to the light: exposure, colour, noise, blur, compression."""
+"""The RGB camera: exposure, colour, noise, blur, compression."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SIGMAS = (1.0, 2.0, 3.5, 5.5, 8.0, 12.0, 17.0, 24.0, 34.0)
 
 
 class NoiseBank:
-    """Gaussian noise drawn once: cutting a random piece costs a hundredth of drawing it.
+    """Gaussian noise drawn once: taking a random piece of it costs a hundredth of drawing new noise.
 
     `side` is that of the largest piece in pixels.
     """
@@ -45,7 +45,7 @@ class NoiseBank:
 
 @dataclass(frozen=True, slots=True)
 class CameraLook:
-    """One camera in one light."""
+    """A camera's settings in certain light."""
 
     gain: float = 1.0  # exposure factor
     gamma: float = 1.0  # exponent of the tone curve
@@ -54,14 +54,14 @@ class CameraLook:
     cast: tuple[float, float, float] = (1.0, 1.0, 1.0)  # factor per colour
     saturation: float = 1.0  # 1 keeps the colours, 0 is grey
     noise: float = 0.0  # standard deviation of the noise in grey levels
-    blur_px: float = 0.0  # sigma of the lens blur, in pixels of the picture drawn
-    # Length and angle (radians) of the motion blur, in pixels of the picture drawn
+    blur_px: float = 0.0  # sigma of the lens blur, in pixels of the rendered picture
+    # Length and angle (radians) of the motion blur, in pixels of the rendered picture
     smear_px: tuple[float, float] = (0.0, 0.0)
-    jpeg_quality: int | None = None  # of the compression, or None
+    jpeg_quality: int | None = None  # None: no compression
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> CameraLook:
-        """Draw an ordinary camera in ordinary light; one in twelve scenes is dusky."""
+        """Draw an ordinary camera in ordinary light; 6 % of the scenes are at dusk."""
         dusk = rng.uniform(0.15, 0.5) if rng.random() < 0.06 else 1.0
         tint = np.exp(rng.normal(0.0, 0.08, 3))
         return cls(
@@ -77,7 +77,7 @@ class CameraLook:
         )
 
     def degraded(self, rng: np.random.Generator) -> CameraLook:
-        """Return the look at night, over-exposed, strongly blurred or almost blind."""
+        """Return the look at night, over-exposed, strongly blurred or with hardly any contrast."""
         kind = rng.random()
         if kind < 0.5:
             dark = math.exp(rng.uniform(math.log(0.02), math.log(0.3)))
@@ -90,14 +90,14 @@ class CameraLook:
         return replace(self, contrast=float(rng.uniform(0.03, 0.2)), noise=float(rng.uniform(4.0, 34.0)))
 
     def varied(self, rng: np.random.Generator) -> CameraLook:
-        """Return the look a moment later: exposure a little different, now and then motion blur."""
+        """Return the look a moment later: slightly different exposure, sometimes motion blur."""
         smear = self.smear_px
         if rng.random() < 0.1:
             smear = (float(rng.uniform(3.0, 11.0)), float(rng.uniform(0.0, np.pi)))
         return replace(self, gain=self.gain * float(rng.uniform(0.8, 1.2)), smear_px=smear)
 
     def apply(self, rgb: Image, noise: NoiseBank) -> Image:
-        """Return what the camera records of `(h, w, 3)` light."""
+        """Return the camera's picture of `(h, w, 3)` light."""
         picture: Image = rgb
         if self.smear_px[0] > 2.0:
             picture = smeared(picture, *self.smear_px)

@@ -1,4 +1,4 @@
-"""`SceneFactory`: draws whole scenes: who is in them, how they move, and the light."""
+"""`SceneFactory`: draws whole scenes: their actors and motions, and the light."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from dmtrack.synthetic.textures import Image, colour, smooth_noise
 
 _FRAMES = ((640, 480), (640, 360), (480, 360), (960, 540), (640, 512), (360, 240), (1280, 720))
 _FRAME_SHARES = np.array([0.3, 0.2, 0.15, 0.1, 0.1, 0.1, 0.05])
-#: Among collages, where there are photographs: share on one of them; the others are on a plain surface.
+#: Share of collages that are on a photograph, if there are any; the others are on a plain surface.
 _COLLAGE_PHOTOGRAPHS = 0.75
 
 
 @dataclass(frozen=True, slots=True)
 class CastingConfig:
-    """What scenes are made of; every `..._share` is a probability."""
+    """The composition of scenes; every `..._share` is a probability."""
 
-    # Real photographs as background and, separately, real cut-outs as things
+    # Real photographs as background and, independently, real cut-outs as sprites
     photograph_share: float = 0.6
-    # Among scenes on a photograph: the target is a thing of the photograph itself
+    # Among scenes on a photograph: the target is a thing in the photograph itself
     in_place_share: float = 0.35
     occluder_share: float = 0.25  # something nearer crosses the target
     lookalike_share: float = 0.6  # there are one to five look-alikes
-    spinning_share: float = 0.15  # the target turns through any angle
+    spinning_share: float = 0.15  # the target rotates by any angle
     smallest_px: float = 10.0  # smallest target, square root of the box area in frame pixels
     largest_px: float = 300.0  # largest target
     longest_frames: float = 150.0  # longest time between the first template and the search frame
@@ -46,7 +46,7 @@ class SceneFactory:
         self._rng = rng
 
     def draw(self, size: tuple[int, int] | None = None) -> Scene:
-        """Draw a scene: things before a background, or the things of a photograph itself.
+        """Draw a scene: sprites before a background, or things of a photograph itself.
 
         `size` is width and height of the frame in pixels; None draws a usual one.
         """
@@ -61,20 +61,20 @@ class SceneFactory:
         return self._staged(self._backdrop(canvas, frame), frame)
 
     def draw_collage(self) -> Scene:
-        """Draw things pasted on a flat picture that fills the frame, without fog or shade."""
+        """Draw sprites pasted on a flat picture that fills the frame, without fog or shade."""
         canvas = self._stock.canvas(real=bool(self._rng.random() < _COLLAGE_PHOTOGRAPHS), plain=True)
         scene = self._staged(Backdrop(canvas, np.eye(3), 3000.0, 6000.0), (canvas.width, canvas.height))
         return replace(scene, fog=None, shade=None)
 
     def draw_thermal(self) -> Scene | None:
-        """Draw a scene on a real thermal image with one of its things as target; None when there are none."""
+        """Draw a scene on a real thermal image, with one of its things as target; None if there are none."""
         canvas = self._stock.canvas_with_things(thermal=True)
         return None if canvas is None else self._in_place(canvas, (640, 512))
 
     # -- the two kinds of scene --
 
     def _staged(self, backdrop: Backdrop, frame: tuple[int, int]) -> Scene:
-        """A sprite is the target, moving over the background."""
+        """Draw a scene whose target is a sprite that moves over the background."""
         rng = self._rng
         sprite = self._sprite()
         largest = min(self._config.largest_px, (0.55 if rng.random() < 0.15 else 0.3) * min(frame))
@@ -87,7 +87,7 @@ class SceneFactory:
         return self._scene(frame, backdrop, (target, *self._company(target, sprite, size, span)), span)
 
     def _in_place(self, canvas: Canvas, frame: tuple[int, int]) -> Scene:
-        """The target is a thing of the picture itself; only the camera moves."""
+        """Draw a scene whose target is a thing of the picture itself; only the camera moves."""
         rng = self._rng
         backdrop = self._backdrop(canvas, frame)
         outline = self._thing(canvas.whole_things, backdrop, 0.35 * min(frame))
@@ -115,7 +115,7 @@ class SceneFactory:
         return self._scene(frame, backdrop, (target, *others), span)
 
     def _span(self) -> float:
-        """Draw a duration in frames, short ones as often as long ones."""
+        """Draw a duration in frames, log-uniformly."""
         return math.exp(self._rng.uniform(math.log(3.0), math.log(self._config.longest_frames)))
 
     def _scene(
@@ -134,7 +134,7 @@ class SceneFactory:
     def _thing(
         self, outlines: tuple[affine.Points, ...], backdrop: Backdrop, largest_px: float
     ) -> affine.Points:
-        """Draw a thing of the picture; large ones, whose search region leaves the frame, come seldom."""
+        """Draw a thing of the picture; large ones, whose search region leaves the frame, are rare."""
         scale = affine.magnification(backdrop.layout)
         small = [o for o in outlines if scale * math.sqrt(float(np.prod(np.ptp(o, axis=0)))) < largest_px]
         choice = small if small and self._rng.random() < 0.9 else outlines
@@ -154,7 +154,7 @@ class SceneFactory:
         return self._stock.sprite(real=bool(self._rng.random() < self._config.photograph_share))
 
     def _backdrop(self, canvas: Canvas, frame: tuple[int, int]) -> Backdrop:
-        """Lay the canvas out so that it covers the frame, mostly with some to spare."""
+        """Lay out the canvas so that it covers the frame, usually with some margin."""
         rng = self._rng
         cover = max(frame[0] / canvas.width, frame[1] / canvas.height)
         scale = cover * rng.uniform(1.0, 1.35)
@@ -167,7 +167,7 @@ class SceneFactory:
         return Backdrop(canvas, layout, far * rng.uniform(0.15, 0.5), far)
 
     def _distance(self, backdrop: Backdrop, motion: Motion, sprite: Sprite, size: float) -> float:
-        """Return a distance in front of the ground on which the thing seems to stand."""
+        """Return a distance before the ground on which the thing seems to stand."""
         foot = np.array([[motion.x(0.0), motion.y(0.0) + 0.5 * size]])
         row = (
             affine.transform(np.asarray(np.linalg.inv(backdrop.layout), np.float64), foot)[0, 1]
@@ -187,7 +187,7 @@ class SceneFactory:
         return Actor(sprite, motion, distance, pace=pace, light=light, relief_mm=relief)
 
     def _motion(self, sprite: Sprite, size: float, start: tuple[float, float]) -> Motion:
-        """Draw how a target of `size` pixels moves, at `start` at time 0."""
+        """Draw the motion of a target of `size` pixels that is at `start` at time 0."""
         rng = self._rng
         native = math.sqrt(sprite.box_size[0] * sprite.box_size[1])
         reach = size * math.exp(rng.uniform(math.log(0.2), math.log(4.0)))
@@ -231,7 +231,7 @@ class SceneFactory:
     ) -> Actor:
         """Place a thing that is about `apart` to 2.3 target sizes from the target at some time of the span.
 
-        `apart` of 0 makes it cross the target.
+        An `apart` of 0 makes it cross the target.
         """
         rng = self._rng
         meet = rng.uniform(0.3, 1.0) * span
@@ -274,7 +274,7 @@ class SceneFactory:
         )
 
     def _shade(self) -> Image:
-        """Draw patches of shadow or lamp light, coloured a little."""
+        """Draw patches of shadow or lamp light, slightly coloured."""
         rng = self._rng
         soft = smooth_noise(rng, 48, 64, rng.uniform(1.5, 7.0), 2)
         if rng.random() < 0.5:

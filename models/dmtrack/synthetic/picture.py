@@ -1,4 +1,4 @@
-"""Pictures with temperatures at several resolutions: a `Canvas` behind everything, a `Sprite` before it.
+"""Pictures with temperatures at several resolutions: a `Canvas` as background, a `Sprite` before it.
 
 Both are painted on a `Drawing`, colours and temperatures together.
 """
@@ -25,10 +25,10 @@ class Canvas:
 
     levels: tuple[Image, ...]  # `(H, W, 3)` uint8 RGB, each level half the size of the one before
     heat: tuple[Image, ...]  # `(H, W)` uint8 temperature, same levels
-    # Height of the horizon as a fraction of the picture (0 top, 1 bottom): the ground begins below it; 1 when
-    # all of it is a wall, 0 when it is ground seen from above
+    # Height of the horizon as a fraction of the picture (0 top, 1 bottom), below which the ground begins;
+    # 1 if all of it is a wall, 0 if it is ground seen from above
     horizon: float
-    # Outlines of what is known to be in a real picture, each `(N, 2)` in pixels of level 0
+    # Outlines of known things in a real picture, each `(N, 2)` in pixels of level 0
     things: tuple[affine.Points, ...] = ()
     thermal: bool = False  # whether it is a thermal image: `heat` is measured, colours are made up
 
@@ -44,7 +44,7 @@ class Canvas:
 
     @property
     def whole_things(self) -> tuple[affine.Points, ...]:
-        """The things that the border of the picture does not cut."""
+        """The things that are not cut by the border of the picture."""
         far = np.array([self.width, self.height]) - _BORDER_PX
         return tuple(o for o in self.things if bool((o > _BORDER_PX).all() and (o < far).all()))
 
@@ -52,17 +52,17 @@ class Canvas:
 def make_canvas(
     rgb: Image, heat: Image, horizon: float, things: tuple[affine.Points, ...] = (), *, thermal: bool = False
 ) -> Canvas:
-    """Build a canvas and its smaller levels; both sides are cut to multiples of 8."""
+    """Build a canvas with its smaller levels; both sides are cut to multiples of 8."""
     height, width = (n // 8 * 8 for n in rgb.shape[:2])
     levels, heats = (_pyramid(picture[:height, :width], _CANVAS_LEVELS) for picture in (rgb, heat))
     return Canvas(levels, heats, horizon, things, thermal)
 
 
 def heat_of_picture(rng: np.random.Generator, rgb: Image) -> Image:
-    """Make up temperatures for a picture without any: surfaces keep their edges, not their order.
+    """Make up temperatures for a picture: surfaces keep their edges, but not their order.
 
-    Every grey level gets a temperature from a smooth random curve, so that bright things are warm
-    in one picture and cold in the next, and some edges vanish.
+    Every grey level gets a temperature from a smooth random curve, so that bright things are warm in one
+    picture and cold in the next, and some edges vanish.
     """
     grey = cv2.GaussianBlur(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), (0, 0), 1.5)
     knots = np.sort(rng.uniform(0, 255, 5))
@@ -112,9 +112,9 @@ def make_pose(rgb: Image, alpha: Image, heat: Image) -> Pose | None:
 
 
 def _pyramid(picture: Image, most: int = 99) -> tuple[Image, ...]:
-    """Return a picture and smaller ones, by 2x2 means; an odd side is padded with empty pixels first.
+    """Return a picture and smaller levels, by 2x2 means; an odd side is first padded with empty pixels.
 
-    Levels halve exactly, so that one matrix times 2 a level serves all.
+    Levels halve exactly, so that one matrix, times 2 for each level, serves all.
     """
     levels = [np.ascontiguousarray(picture)]
     while len(levels) < most and min(levels[-1].shape[:2]) > 2 * _SMALLEST_LEVEL_PX:
@@ -146,7 +146,7 @@ def outline_of(alpha: Image) -> affine.Points | None:
 
 
 def make_sprite(pictures: list[tuple[Image, Image, Image]], *, upright: bool = False) -> Sprite | None:
-    """Build a sprite from `(rgb, alpha, heat)` per pose, cropped together to what is opaque."""
+    """Build a sprite from `(rgb, alpha, heat)` for each pose, cropped together to the opaque part."""
     covered = np.max([alpha for _, alpha, _ in pictures], axis=0)
     rows, columns = np.flatnonzero(covered.max(axis=1)), np.flatnonzero(covered.max(axis=0))
     if rows.size < 3 or columns.size < 3:
@@ -163,10 +163,10 @@ def make_sprite(pictures: list[tuple[Image, Image, Image]], *, upright: bool = F
 
 
 class Drawing:
-    """A picture that parts are painted onto, with alpha and temperature.
+    """A picture, with alpha and temperature, onto which parts are painted.
 
-    It begins with `rgb`, `(H, W, 3)` uint8, the temperature `heat` and `alpha`: 255 for a background, 0 for a
-    thing. Coordinates of parts count `unit_px` pixels.
+    It starts with `rgb`, `(H, W, 3)` uint8, the temperature `heat` and `alpha`: 255 for a background, 0 for a
+    thing. Coordinates of parts are in units of `unit_px` pixels.
     """
 
     def __init__(self, rgb: Image, heat: float, *, alpha: int = 255, unit_px: float = 1.0) -> None:
@@ -181,7 +181,7 @@ class Drawing:
         return cls(np.zeros((side_px, side_px, 3), np.uint8), 0, alpha=0, unit_px=side_px)
 
     def paint(self, points: affine.Points, fill: Image | Colour, heat: float) -> None:
-        """Paint the polygon `points (N, 2)` with a surface, repeated where it is too small, or one colour."""
+        """Paint the polygon `points (N, 2)` with a colour, or a surface that is repeated if too small."""
         at = np.asarray(points) * self.unit_px
         x1, y1 = np.maximum(np.floor(at.min(axis=0)).astype(int) - 1, 0)
         x2, y2 = np.minimum(np.ceil(at.max(axis=0)).astype(int) + 2, self.alpha.shape[::-1])
@@ -207,7 +207,7 @@ class Drawing:
         self.paint(np.array([[x, y], [x + w, y], [x + w, y + h], [x, y + h]]), fill, heat)
 
     def picture(self) -> tuple[Image, Image, Image]:
-        """Return colours, alpha and temperature; soft edges get the colour beside them."""
+        """Return colours, alpha and temperature; soft edges get the neighbouring colour."""
         fringe = cv2.inRange(self.alpha, 1, 127)
         around = np.ones((3, 3), np.uint8)
         cv2.copyTo(cv2.dilate(self.rgb, around), fringe, self.rgb)

@@ -1,6 +1,6 @@
-"""`TrainingSample`: what every source of samples draws, and a picture of many of them to be looked at.
+"""`TrainingSample`: the output of every source of samples, and a contact sheet of many.
 
-Its boxes are as people draw them and as a tracker believes them: not quite the tight box of the target.
+Its boxes are as people draw them and as a tracker believes them: not exactly the tight box of the target.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from dmtrack.video.frame import Modality
 _BOX_RGB = (0, 255, 0)
 _HIDDEN_RGB = (255, 0, 0)
 _GAP_PX = 3
-#: Standard deviation of the log size and, as a share of the size, of the centre.
+#: Standard deviations of the log size, and of the centre as a share of the size.
 _HABIT_SIZE, _HABIT_CENTRE = 0.14, 0.06
 _LARGEST_HABIT = 0.35
 #: Standard deviation of each edge of an annotated box, in px and at most as a share of the box's side.
 _EDGE_PX, _EDGE_SHARE = 0.8, 0.1
-#: Share of recent templates that have drifted, and how far: standard deviation in shares of the size.
+#: Share of recent templates that have drifted, and standard deviation of the drift as a share of the size.
 DRIFTED_SHARE, DRIFT = 0.1, 0.35
 
 
 @dataclass(frozen=True, slots=True)
 class SampleShape:
-    """What samples of every source have in common; factors and jitters are published (specification 4)."""
+    """What samples of all sources have in common; factors and jitters are published (specification 4)."""
 
     template_size: int = 96  # side z of a template in px
     search_size: int = 192  # side x of the search crop in px
@@ -41,7 +41,7 @@ class SampleShape:
     modality: Modality | None = None
     template_factor: float = 2.0  # template side over `sqrt(w h)` of the box
     search_factor: float = 4.0  # search side over `sqrt(w h)` of the jittered box
-    # The centre of the search moves by `centre_jitter * sqrt(w h) * (u - 0.5)` an axis
+    # The centre of the search region moves by `centre_jitter * sqrt(w h) * (u - 0.5)` along each axis
     centre_jitter: float = 3.0
     scale_jitter: float = 0.25  # its width and height are multiplied by `exp(scale_jitter * n)`
 
@@ -54,28 +54,28 @@ class SampleShape:
 
 @dataclass(frozen=True, slots=True)
 class TrainingSample:
-    """T templates, one search crop, and where the target is in it."""
+    """T templates, one search crop, and the place of the target in it."""
 
     # `(T, z, z, C)` uint8, oldest first; C is 3 for one stream, 6 for a pair (RGB first)
     templates: npt.NDArray[np.uint8]
-    # `(T, 4)` float32 centre and size of the box that each template was cut around, as fractions of the
+    # `(T, 4)` float32 centre and size of the box around which each template was cut, as fractions of the
     # template's side: given for the first, believed for the others
     template_boxes: npt.NDArray[np.float32]
     search: npt.NDArray[np.uint8]  # `(x, x, C)` uint8
     # `(4,)` float32 centre and size of the target as fractions of the search crop's side
     box_cxcywh: npt.NDArray[np.float32]
-    visible: bool  # False when the target is hidden or gone; then the box says where it would be
-    skipped: tuple[str, ...] = ()  # why samples that were drawn before this one could not be made
+    visible: bool  # False if the target is hidden or gone; then the box says where it would be
+    skipped: tuple[str, ...] = ()  # why earlier samples could not be made
 
 
-# --- a sheet to look at --------------------------------------------------------------------------
+# --- contact sheet -------------------------------------------------------------------------------
 
 
 def contact_sheet(samples: Sequence[TrainingSample], columns: int = 6) -> Image:
     """Return a `(H, W, 3)` RGB picture of all samples.
 
-    Each sample is its templates in a column beside its search crop, each with its box: green, or red
-    when the target is hidden. A pair shows the colour stream and, right of it, the second stream.
+    Each sample shows its templates in a column beside its search crop, each with its box: green, or red if
+    the target is hidden. A pair shows the RGB stream and, to its right, the second stream.
     """
     tiles = [_tile(sample) for sample in samples]
     blank = np.full_like(tiles[0], 255)
@@ -97,7 +97,7 @@ def _tile(sample: TrainingSample) -> Image:
 
 
 def _panel(sample: TrainingSample, channels: slice) -> Image:
-    """Return one stream of a sample: templates under each other, then the search crop."""
+    """Return one stream of a sample: templates in a column, then the search crop."""
     size = sample.search.shape[0]
     search = _with_box(sample.search[..., channels], sample.box_cxcywh, shown=sample.visible)
     count = len(sample.templates)
@@ -123,10 +123,10 @@ def _with_box(picture: Image, box_cxcywh: npt.NDArray[np.float32], *, shown: boo
 
 @dataclass(frozen=True, slots=True)
 class AnnotationHabit:
-    """How one annotator draws boxes: loose, cut, or off, in the same way through a whole sequence.
+    """How one annotator draws boxes: loose, tight or shifted, in the same way throughout a sequence.
 
-    A tracker is given one such box and judged by the others, so it must follow the given box, not its
-    own idea of where a thing ends.
+    A tracker is given one such box and judged by the others, so it must follow the given box, not its own
+    idea of where a thing ends.
     """
 
     dx: float = 0.0  # shift of the centre as a share of the width
@@ -142,7 +142,7 @@ class AnnotationHabit:
         return cls(*values.tolist()) if rng.random() < share else cls()
 
     def of(self, tight: Box) -> Box:
-        """Return the box that the annotator draws around what `tight` bounds."""
+        """Return the annotator's box for a target with the tight box `tight`."""
         return Box.from_cxcywh(
             tight.cx + self.dx * tight.w,
             tight.cy + self.dy * tight.h,
@@ -152,23 +152,24 @@ class AnnotationHabit:
 
 
 def annotated(box: Box, rng: np.random.Generator) -> Box:
-    """Return the box as a person draws it in one frame: a pixel off at each edge, which tiny things feel."""
+    """Return the box with a person's error in one frame: about a pixel at each edge, less on tiny things."""
     spread = np.minimum(_EDGE_PX, _EDGE_SHARE * np.array((box.w, box.h, box.w, box.h)))
     x1, y1, x2, y2 = (np.array(box.xyxy) + spread * np.clip(rng.standard_normal(4), -2, 2)).tolist()
     return Box(x1, y1, x2 - x1, y2 - y1)
 
 
 def believed(box: Box, rng: np.random.Generator, spread: float) -> Box:
-    """Return the box that a tracker has when `box` is right.
+    """Return a tracker's box for a target with the true box `box`.
 
-    `spread` is the standard deviation of the centre, as a share of the size, and of the log size, an axis.
+    `spread` is the standard deviation, along each axis, of the centre as a share of the size, and of the log
+    size.
     """
     dx, dy, log_w, log_h = (spread * rng.standard_normal(4)).tolist()
     return AnnotationHabit(dx, dy, log_w, log_h).of(box)
 
 
 def template_spread(rng: np.random.Generator, *, first: bool, usual: float) -> float:
-    """Return the `spread` of `believed` for a template: little for the first, at times much for others."""
+    """Return the `spread` of `believed` for a template: small for the first, sometimes large for others."""
     if first:
         return 0.3 * usual
     return DRIFT if rng.random() < DRIFTED_SHARE else usual

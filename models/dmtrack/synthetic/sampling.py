@@ -1,4 +1,4 @@
-"""`TrainingSampler`: templates, a search crop and the box in it, cut from made-up scenes."""
+"""`TrainingSampler`: templates, a search crop and the box in it, cut from synthetic scenes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SMALLEST_SIDE_PX = 6
 _TRIES = 400
 _VISIBLE_SHARE = 0.2
 _FIRST_VISIBLE_SHARE = 0.6
-#: Among absent targets that can be taken out of the scene: share that is; the others are out of the crop.
+#: Share of absent targets, among those that can be removed, that are removed; others are outside the crop.
 _GONE_SHARE = 0.7
 
 Stream = Literal["rgb", "grey", "thermal", "depth", "event"]
@@ -43,32 +43,32 @@ Stream = Literal["rgb", "grey", "thermal", "depth", "event"]
 
 @dataclass(frozen=True, slots=True)
 class SamplerConfig(SampleShape):
-    """What a made-up sample looks like."""
+    """The composition of synthetic samples."""
 
     photographs: Path | None = None  # folder of photographs with polygons, or None
     thermal_images: Path | None = None  # folder of thermal images with boxes, or None
-    # One stream: share of flat collages, colour or grey, each a scene of its own: more variety and no
+    # One stream: share of flat collages, colour or grey, each a scene of its own: more variety but no
     # physics. The rest are scenes.
     collage_share: float = 0.0
     grey_share: float = 0.08  # one stream: share of grey pictures
     thermal_share: float = 0.14  # one stream: share of thermal pictures
     depth_share: float = 0.03  # one stream: share of encoded depth pictures
     event_share: float = 0.03  # one stream: share of event pictures
-    # Share of thermal samples made from real thermal images, where given
+    # Share of thermal samples made from real thermal images, if there are any
     real_thermal_share: float = 0.5
-    # Pairs: share with the colour stream at night, blurred or over-exposed
+    # Pairs: share with the RGB stream at night, blurred or over-exposed
     rgb_degraded_share: float = 0.3
     aux_degraded_share: float = 0.15  # pairs: share with the second stream blank or nearly so
-    # Share of search crops with the published centre jitter; the rest are near
+    # Share of search crops with the published centre jitter; the rest are near the target
     wide_jitter_share: float = 0.5
-    # Standard deviation of centre (of the size) and log size of recent templates
+    # Standard deviation of the centre (as a share of the size) and of the log size of recent templates
     template_jitter: float = 0.05
     habit_share: float = 0.5  # share of samples whose boxes are not tight, see `AnnotationHabit`
-    light_change_share: float = 0.15  # share of samples with another light in the search frame
-    # Share of samples whose target is not in the search crop: gone, or elsewhere
+    light_change_share: float = 0.15  # share of samples with other light in the search frame
+    # Share of samples whose target is not in the search crop: removed, or elsewhere
     absent_share: float = 0.1
-    takes_per_scene: int = 5  # samples drawn from a scene before another takes its place
-    casting: CastingConfig = field(default_factory=CastingConfig)  # what scenes are made of
+    takes_per_scene: int = 5  # samples drawn from a scene before a new one is made
+    casting: CastingConfig = field(default_factory=CastingConfig)  # the composition of scenes
 
     def __post_init__(self) -> None:
         SampleShape.__post_init__(self)
@@ -80,7 +80,7 @@ class SamplerConfig(SampleShape):
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
-    """One crop to draw: of what, when, and which square of the frame."""
+    """One crop to draw: scene, time, and square of the frame."""
 
     scene: Scene
     t: float
@@ -91,7 +91,7 @@ class _Moment:
 
     @classmethod
     def around(cls, scene: Scene, t: float, box: Box, factor: float, size: int) -> _Moment:
-        """Cut as published: a whole number of pixels, the corner rounded.
+        """Return the published crop: side a whole number of pixels, corner rounded.
 
         Source: specification 3.2.
         """
@@ -100,7 +100,7 @@ class _Moment:
 
     @property
     def view(self) -> View:
-        """The window to draw: never finer than the frame's own pixels."""
+        """The window to draw, never finer than the frame's own pixels."""
         return View.square(self.left_px, self.top_px, self.side_px, min(self.size, self.side_px))
 
     def box(self, box: Box) -> npt.NDArray[np.float32]:
@@ -108,7 +108,7 @@ class _Moment:
         return in_square(box, self.left_px, self.top_px, self.side_px)
 
     def finished(self, picture: Image) -> Image:
-        """Blacken what lies outside the frame, and resize what was drawn to the size of the crop."""
+        """Blacken everything outside the frame, and resize the drawn picture to the size of the crop."""
         self.view.blacken(picture, self.scene.width, self.scene.height)
         if picture.shape[0] == self.size:
             return picture
@@ -116,7 +116,7 @@ class _Moment:
 
 
 class TrainingSampler:
-    """Draws samples for ever, the same of one seed; `DatasetError`: a folder of photographs is unreadable."""
+    """Draws samples without end, the same for the same seed; `DatasetError`: photographs cannot be read."""
 
     def __init__(self, config: SamplerConfig, seed: int) -> None:
         self._config = config
@@ -143,7 +143,7 @@ class TrainingSampler:
     # -- what and when --
 
     def _stream(self, *, collage: bool) -> Stream:
-        """Return which second stream the pair has, or what the one stream shows."""
+        """Choose the second stream of a pair, or the only stream."""
         config = self._config
         if config.modality is not None:
             return config.modality.value
@@ -151,7 +151,7 @@ class TrainingSampler:
         if not collage:
             shares |= {"depth": config.depth_share, "event": config.event_share}
         elif not self._stock.thermal:
-            del shares["thermal"]  # A collage has no temperatures, but a real thermal image does.
+            del shares["thermal"]  # a collage has no temperatures; only a real thermal image has
         u = self._rng.random()
         for stream, share in shares.items():
             u -= share
@@ -160,7 +160,7 @@ class TrainingSampler:
         return "rgb"
 
     def _scene(self, stream: Stream, *, collage: bool) -> Scene:
-        """Return a scene: the last one until it has served its samples; a collage is always a new one."""
+        """Return the last scene until it has served its samples, then a new one; a collage is always new."""
         if collage and stream != "thermal":
             return self._factory.draw_collage()
         real = stream == "thermal" and bool(self._stock.thermal)
@@ -180,7 +180,7 @@ class TrainingSampler:
         return [0.0, *sorted(max(t, 0.0) for t in recent), search]
 
     def _attempt(self, scene: Scene, stream: Stream) -> TrainingSample | None:
-        """Try to draw a sample; None when the target is not where a crop could show it."""
+        """Try to draw a sample; None if no crop could show the target."""
         times = self._times(scene.duration)
         tight = [scene.target_box(t) for t in times]
         if not all(_usable(box, scene) for box in tight):
@@ -234,10 +234,10 @@ class TrainingSampler:
     # -- drawing --
 
     def _draw(self, scene: Scene, moments: list[_Moment], stream: Stream) -> tuple[list[Image], bool] | None:
-        """Draw all crops with all their channels; None when the first template hardly shows the target."""
+        """Draw all crops with all their channels; None if the first template hardly shows the target."""
         config, rng = self._config, self._rng
         paired = config.modality is not None
-        # Never both: a sample that shows nothing teaches nothing.
+        # Never degrade both: a sample that shows nothing teaches nothing.
         luck = rng.random() if paired else 0.5
         dark, blind = luck < config.rgb_degraded_share, luck > 1.0 - config.aux_degraded_share
         if not paired and stream not in ("rgb", "grey"):
@@ -249,14 +249,14 @@ class TrainingSampler:
             return None
         if paired:
             second = self._second(scene, moments, stream, blind=blind)
-            # Not np.concatenate: along the last axis it is many times slower.
+            # Not np.concatenate, which is many times slower along the last axis.
             pictures = [np.asarray(cv2.merge(pair), np.uint8) for pair in zip(pictures, second, strict=True)]
         elif stream == "grey":
             pictures = [_grey(picture) for picture in pictures]
         return pictures, shares[-1] > _VISIBLE_SHARE
 
     def _colour(self, moments: list[_Moment], *, degraded: bool) -> tuple[list[Image], list[float]]:
-        """Return what the colour camera records, and how much of the target is visible, per crop."""
+        """Return the RGB camera's picture, and the visible share of the target, for each crop."""
         rng, config = self._rng, self._config
         look = CameraLook.draw(rng)
         last = CameraLook.draw(rng) if rng.random() < config.light_change_share else look
@@ -273,7 +273,7 @@ class TrainingSampler:
         return pictures, shares
 
     def _second(self, scene: Scene, moments: list[_Moment], stream: Stream, *, blind: bool) -> list[Image]:
-        """Return what the second camera records, per crop; its look suits the scene with its target."""
+        """Return the second camera's picture for each crop; its settings suit the scene with its target."""
         look = LOOKS[Modality(stream)].draw(self._rng, scene)
         look = look.blinded(self._rng) if blind else look
         return [m.finished(look.picture(m.scene, m.t, m.view, self._noise)) for m in moments]
@@ -286,7 +286,7 @@ class TrainingSampler:
         *,
         visible: bool,
     ) -> TrainingSample:
-        """Flip everything together half of the time."""
+        """Build the sample, everything flipped together half of the time."""
         if self._rng.random() < 0.5:
             pictures = [np.ascontiguousarray(p[:, ::-1]) for p in pictures]
             template_boxes, box = flipped(template_boxes), flipped(box)
@@ -294,7 +294,7 @@ class TrainingSampler:
 
 
 def _grey(rgb: Image) -> Image:
-    """Return the picture without colour, still of three channels."""
+    """Return the picture without colour, still with three channels."""
     return np.asarray(cv2.cvtColor(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB), np.uint8)
 
 

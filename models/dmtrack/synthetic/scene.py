@@ -1,8 +1,8 @@
-"""`Scene`: layers in depth order over a background, drawn straight into whatever view is asked for.
+"""`Scene`: layers in depth order over a background, drawn directly into any view.
 
-A view is an affine window onto the frame: training draws only the crops it needs, a sequence draws
-the whole frame. Colours, temperatures and distances come from the same layers, so the streams agree
-in shape and in nothing else.
+A view is an affine window onto the frame: training draws only the crops it needs, a sequence draws the whole
+frame. Colours, temperatures and distances come from the same layers, so the streams have the same shapes but
+nothing else in common.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ class View:
         return cls(matrix, size, size)
 
     def blacken(self, picture: Image, frame_width: int, frame_height: int) -> None:
-        """Blacken, in place, what lies outside the frame: there is no picture, as in a published crop.
+        """Blacken, in place, everything outside the frame, as in a published crop.
 
-        Views are never rotated. Scenes go on beyond the frame, so this comes after lens and sensor.
+        Views are never rotated. Scenes continue beyond the frame, so this comes after lens and sensor.
         """
         frame = np.array([[0.0, 0.0], [float(frame_width), float(frame_height)]])
         (x1, y1), (x2, y2) = np.rint(affine.transform(self.matrix, frame)).astype(int)
@@ -63,16 +63,16 @@ class View:
 class Actor:
     """Something in the scene."""
 
-    # What it looks like; None for a thing that is part of the background (its outline counts)
+    # Its appearance; None for a thing that is part of the background, defined by its outline
     sprite: Sprite | None
-    motion: Motion  # where it is in the world, for a sprite; unused for a part of the background
+    motion: Motion  # of a sprite in the world; unused for a part of the background
     distance_mm: float  # from the camera at time 0; nearer actors cover farther ones
     # For a part of the background: `(N, 2)` points in pixels of the canvas
     outline: affine.Points | None = None
-    pace: float = 0.0  # cycles of the sprite's movement per frame
-    light: Wave | None = None  # brightness factor over time, as a natural logarithm
-    relief_mm: float = 0.0  # how much nearer the middle of the thing is than its rim
-    warmth: float = 0.0  # for a part of the background: how much warmer it is than the picture says
+    pace: float = 0.0  # cycles of the sprite's poses per frame
+    light: Wave | None = None  # natural logarithm of a brightness factor over time
+    relief_mm: float = 0.0  # how much nearer its middle is than its rim
+    warmth: float = 0.0  # for a part of the background: added to the temperature of the picture
 
     def outline_at(self, t: float) -> affine.Points:
         """Return the outline at time `t`, in layer pixels with the origin at the sprite's centre."""
@@ -95,21 +95,21 @@ class Backdrop:
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """What a camera at one instant sees through a view; only what was asked for is there."""
+    """The pictures of a camera at one instant through a view; those not asked for are None."""
 
     rgb: Image | None  # `(h, w, 3)` uint8, before the sensor
     heat: Image | None  # `(h, w)` uint8 temperature in arbitrary units, before the sensor
     depth_mm: Depth | None  # `(h, w)` uint16, before the sensor
-    visible_share: float  # part of the target that nothing covers, 0 to 1; 0 where it is gone
+    visible_share: float  # uncovered part of the target, 0 to 1; 0 if it is gone
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A made-up world with one target."""
+    """A synthetic world with one target."""
 
     width: int  # of the frame in pixels
     height: int  # of the frame in pixels
-    backdrop: Backdrop  # what is behind everything
+    backdrop: Backdrop
     actors: tuple[Actor, ...]  # in any order
     target: int  # index of the target among `actors`
     camera: Motion  # pan, zoom and roll about the middle of the frame
@@ -118,7 +118,7 @@ class Scene:
     # Colour `(3,)` and the distance in mm at which 63 % of the light is lost, or None
     fog: tuple[tuple[float, float, float], float] | None = None
     target_gone: bool = False  # the target is not drawn; its box says where it would be
-    duration: float = 1.0  # the time (frames, from 0) in which the scene is worth looking at
+    duration: float = 1.0  # useful length in frames, from 0
     _order: tuple[int, ...] = field(init=False, default=())
     _placements: dict[float, tuple[affine.Matrix, ...]] = field(
         init=False, default_factory=dict, compare=False
@@ -130,7 +130,7 @@ class Scene:
 
     @property
     def movable_target(self) -> bool:
-        """Whether the target is a thing of its own, not a part of the background picture."""
+        """Whether the target is a sprite, not a part of the background picture."""
         return self.actors[self.target].sprite is not None
 
     def camera_matrix(self, t: float) -> affine.Matrix:
@@ -140,9 +140,9 @@ class Scene:
         return back @ self.camera.matrix(t) @ middle
 
     def placements(self, t: float) -> tuple[affine.Matrix, ...]:
-        """Return, per actor, the `(3, 3)` matrix from its layer to the frame at time `t`.
+        """Return, for each actor, the `(3, 3)` matrix from its layer to the frame at time `t`.
 
-        The few instants asked for last are remembered: every stream and every box needs the same ones.
+        A few instants are cached: every stream and every box needs the same ones.
         """
         known = self._placements.get(t)
         if known is None:
@@ -157,20 +157,20 @@ class Scene:
         return known
 
     def box_of(self, index: int, t: float) -> Box:
-        """Return the tight box of actor `index` at time `t`, in frame pixels, whatever covers it."""
+        """Return the tight box of actor `index` at time `t`, in frame pixels, also where it is covered."""
         actor = self.actors[index]
         points = affine.transform(self.placements(t)[index], actor.outline_at(t))
         (x1, y1), (x2, y2) = points.min(axis=0), points.max(axis=0)
         return Box(float(x1), float(y1), float(max(x2 - x1, 1e-3)), float(max(y2 - y1, 1e-3)))
 
     def target_box(self, t: float) -> Box:
-        """Return the tight box of the target at time `t`, in frame pixels, whatever covers it."""
+        """Return the tight box of the target at time `t`, in frame pixels, also where it is covered."""
         return self.box_of(self.target, t)
 
     def render(
         self, t: float, view: View, *, rgb: bool = True, heat: bool = False, depth: bool = False
     ) -> Rendering:
-        """Draw the scene at time `t` (frames) through `view`: the pictures asked for, back to front."""
+        """Draw the pictures asked for at time `t` (frames) through `view`, back to front."""
         painter = _Painter(self, t, view)
         painter.paint_backdrop(rgb=rgb, heat=heat, depth=depth)
         return painter.paint_actors()
@@ -190,7 +190,7 @@ class _Painter:
         self.target_pixels = 0.0
 
     def paint_actors(self) -> Rendering:
-        """Draw what stands before the background, and return all pictures."""
+        """Draw the actors before the background, and return all pictures."""
         for index in self.scene._order:
             is_target = index == self.scene.target
             if is_target and self.scene.target_gone:
@@ -235,7 +235,7 @@ class _Painter:
     def _ground_mm(self, matrix: affine.Matrix) -> npt.NDArray[np.float32]:
         """Return the distance of the bare background at every pixel of the view, `(h, w)`.
 
-        Below the horizon the ground is a plane: distance goes with one over the height below it.
+        Below the horizon the ground is a plane: distance is inversely proportional to the height below it.
         """
         backdrop = self.scene.backdrop
         inverse = np.linalg.inv(matrix)
@@ -294,9 +294,9 @@ class _Painter:
     def _cover_depth(
         self, region: tuple[slice, slice], alpha: Image, actor: Actor, pose: Pose, matrix: affine.Matrix
     ) -> None:
-        """Put the thing's distance where it is opaque; round things are nearer in the middle.
+        """Write the thing's distance where it is opaque; round things are nearer in the middle.
 
-        The coarsest level, enlarged smoothly, serves as the bulge.
+        The bulge is the coarsest level, enlarged smoothly.
         """
         assert self.depth is not None  # noqa: S101
         solid = cv2.threshold(alpha, 127, 255, cv2.THRESH_BINARY)[1]
@@ -320,14 +320,14 @@ class _Painter:
             )
 
     def _target_area(self, actor: Actor, placed: affine.Matrix) -> float:
-        """Return the sum of the target's alpha as if nothing covered or cut it, in the view's pixels."""
+        """Return the sum of the target's alpha as if it were uncovered and uncut, in the view's pixels."""
         assert actor.sprite is not None  # noqa: S101
         levels = actor.sprite.pose(actor.pace * self.t).levels
         total = float(cv2.sumElems(levels[-1])[3]) * 4.0 ** (len(levels) - 1)
         return total * affine.magnification(placed) ** 2
 
     def _outline(self, actor: Actor, *, is_target: bool) -> None:
-        """Treat a thing of the background picture: its own distance and warmth; the target is marked."""
+        """Draw a thing of the background picture: distance, warmth, and the mask if it is the target."""
         assert actor.outline is not None  # noqa: S101
         points = affine.transform(self.camera @ self.scene.backdrop.layout, actor.outline)
         mask = np.zeros((self.view.height, self.view.width), np.uint8)
@@ -343,7 +343,7 @@ class _Painter:
             self.target_pixels = max(abs(float(cv2.contourArea(points.astype(np.float32)))) * 255.0, 255.0)
 
     def _shade(self) -> None:
-        """Multiply by the field of light, which lies still in the world."""
+        """Multiply by the field of light, which is fixed in the world."""
         if self.scene.shade is None or self.rgb is None:
             return
         field_height, field_width = self.scene.shade.shape[:2]
@@ -356,7 +356,7 @@ class _Painter:
 
 
 def _level(matrix: affine.Matrix, levels: int) -> int:
-    """Return the level of a pyramid that is at most a little finer than the picture it is drawn into."""
+    """Return the pyramid level that is at most slightly finer than the picture it is drawn into."""
     scale = affine.magnification(matrix)
     return min(max(math.floor(0.35 - math.log2(max(scale, 1e-6))), 0), levels - 1)
 
@@ -365,7 +365,7 @@ def _window(
     matrix: affine.Matrix, width: int, height: int, view: View
 ) -> tuple[int, int, tuple[int, int]] | None:
     """Return left, top and size of the pixels a sprite touches inside the view; None if there are none."""
-    # Plain numbers: this runs for every sprite of every crop, and most are outside.
+    # Plain numbers for speed: this runs for every sprite of every crop, and most are outside.
     (xx, xy, left), (yx, yy, top) = matrix[:2].tolist()
     xs, ys = (width * xx, height * xy), (width * yx, height * yy)
     x1 = max(math.floor(left + min(xs[0], 0.0) + min(xs[1], 0.0)) - 1, 0)

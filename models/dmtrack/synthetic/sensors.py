@@ -1,4 +1,4 @@
-"""The second streams: what a thermal camera, a depth camera and an event camera make of a scene."""
+"""The second streams: pictures of a scene by a thermal, a depth or an event camera."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _JET = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_J
 
 @dataclass(frozen=True, slots=True)
 class Misalignment:
-    """How the second camera's picture lies on the colour camera's, in frame pixels."""
+    """Misalignment of the second camera's picture with the RGB camera's, in frame pixels."""
 
     dx_px: float
     dy_px: float
@@ -38,11 +38,11 @@ class Misalignment:
         largest = min(largest_px, 0.12 * math.sqrt(box.area) + 0.5)
         dx, dy = rng.normal(0.0, 0.5 * largest, 2).clip(-largest, largest)
         scale = float(np.exp(rng.normal(0.0, 0.003)))
-        # The scaling is about the target, so that it adds little to the shift there.
+        # The scaling is about the target, so that it hardly shifts it.
         return cls(float(dx) + (1.0 - scale) * box.cx, float(dy) + (1.0 - scale) * box.cy, scale)
 
     def view(self, view: View) -> View:
-        """Return the view through the second camera."""
+        """Return the view as seen by the second camera."""
         shift = affine.placement(self.dx_px, self.dy_px, self.scale, self.scale, 0.0)
         return View(view.matrix @ shift, view.width, view.height)
 
@@ -58,7 +58,7 @@ def _coarse_view(scene: Scene) -> View:
 
 @dataclass(frozen=True, slots=True)
 class ThermalLook:
-    """One thermal camera."""
+    """The settings of a thermal camera."""
 
     low: float  # temperature shown black
     high: float  # temperature shown white
@@ -73,7 +73,7 @@ class ThermalLook:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, scene: Scene) -> ThermalLook:
-        """Draw a camera whose gain suits the scene: mostly white-hot, coarse, often low in contrast."""
+        """Draw a camera whose gain suits the scene: mostly white-hot, coarse, often with low contrast."""
         heat = scene.render(0.0, _coarse_view(scene), rgb=False, heat=True).heat
         assert heat is not None  # noqa: S101
         mean, spread = (float(v[0, 0]) for v in cv2.meanStdDev(heat))
@@ -93,7 +93,7 @@ class ThermalLook:
         )
 
     def blinded(self, rng: np.random.Generator) -> ThermalLook:
-        """Return the camera at cross-over (no contrast), out of range, or drowned in noise."""
+        """Return the camera at thermal cross-over (no contrast), out of range, or drowned in noise."""
         kind = rng.random()
         if kind < 0.4:
             return replace(self, low=self.low - 900.0, high=self.high + 900.0)
@@ -138,10 +138,10 @@ class ThermalLook:
 
 @dataclass(frozen=True, slots=True)
 class DepthLook:
-    """One depth camera."""
+    """The settings of a depth camera."""
 
-    longest_mm: float  # nothing is measured beyond
-    shortest_mm: float  # nothing is measured nearer
+    longest_mm: float  # largest measured distance
+    shortest_mm: float  # smallest measured distance
     step: float  # quantisation at 1 m, in mm; it grows with the square of the distance
     noise: float  # standard deviation at 1 m, in mm; it grows with the square of the distance
     edge: float  # a jump larger than this share of the distance leaves a hole
@@ -154,7 +154,7 @@ class DepthLook:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, scene: Scene) -> DepthLook:
-        """Draw a camera: structured light, stereo or time of flight, mostly one that suits the scene."""
+        """Draw a camera: structured light, stereo or time of flight, usually one that suits the scene."""
         longest = float(rng.choice([4500.0, 8000.0, 10000.0, 20000.0, 65000.0]))
         shortest = float(rng.uniform(100.0, 500.0))
         if rng.random() < 0.9:
@@ -212,7 +212,7 @@ class DepthLook:
         lost = cv2.dilate(jump, np.ones((1 + width // 3, width), np.uint8), anchor=(width - 1, 0)) > 0
         if self.holes > 0.0:
             height, width = truth.shape
-            # Patches are large: a quarter of the resolution shows them.
+            # Patches are large, so a quarter of the resolution suffices.
             field = smooth_noise(rng, max(height // 4, 2), max(width // 4, 2), 9.0, 3)
             edge = np.quantile(field, self.holes)
             lost |= np.asarray(cv2.resize(field, (width, height))) < edge
@@ -224,9 +224,9 @@ class DepthLook:
 
 
 def encode_within(depth_mm: Depth, frame_mm: Depth) -> Image:
-    """Encode `(h, w)` uint16 as published (JET, BGR order), with the range of the frame, however coarse.
+    """Encode `(h, w)` uint16 as published (JET, BGR order), with the range of the frame at any resolution.
 
-    Equals `dmtrack.video.encoding.encode_depth` when both are the same picture.
+    Equals `dmtrack.video.encoding.encode_depth` if both are the same picture.
 
     Source: specification 3.6: values are limited to `min(3 median, 10000)`, then stretched.
     """
@@ -249,13 +249,13 @@ _LOG_LIGHT = np.log(np.arange(256, dtype=np.float32) + np.float32(6.0)).astype(n
 
 @dataclass(frozen=True, slots=True)
 class EventLook:
-    """One event camera."""
+    """The settings of an event camera."""
 
-    threshold: float  # change of log light that makes an event
+    threshold: float  # change of log light that triggers an event
     exposure: float  # frames over which events are collected
     shot: float  # share of pixels with a false event
     lost: float  # share of true events that are not reported
-    blind: bool  # nothing is reported but noise
+    blind: bool  # only noise is reported
     alignment: Misalignment  # of the two cameras
 
     @classmethod
@@ -271,11 +271,11 @@ class EventLook:
         )
 
     def blinded(self, rng: np.random.Generator) -> EventLook:
-        """Return the camera with nothing to see: no change, or nothing but noise."""
+        """Return the camera with nothing to see: no events, or only noise."""
         return replace(self, blind=True, shot=float(rng.choice([0.0, rng.uniform(0.02, 0.25)])))
 
     def picture(self, scene: Scene, t: float, view: View, noise: NoiseBank) -> Image:
-        """Return `(h, w, 3)` uint8 in the look of VisEvent: white canvas, red up, blue down, RGB order."""
+        """Return `(h, w, 3)` uint8 in VisEvent's style: white canvas, red up, blue down, RGB order."""
         seen = self.alignment.view(view)
         canvas = np.full((view.height, view.width, 3), CANVAS_RGB, np.uint8)
         chance = noise.rng.random((view.height, view.width), dtype=np.float32)
@@ -296,7 +296,7 @@ def _log_light(scene: Scene, t: float, view: View) -> Field:
     return np.asarray(cv2.LUT(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), _LOG_LIGHT))
 
 
-#: The camera of each second stream.
+#: The camera class of each modality.
 LOOKS: Final[Mapping[Modality, type[ThermalLook] | type[DepthLook] | type[EventLook]]] = MappingProxyType(
     {Modality.THERMAL: ThermalLook, Modality.DEPTH: DepthLook, Modality.EVENT: EventLook}
 )

@@ -1,7 +1,7 @@
-"""Made-up things: blobs, boxes, walking people, animals, vehicles, aircraft, balls and faces.
+"""Synthetic things: blobs, boxes, walking people, animals, vehicles, aircraft, balls and faces.
 
-Every builder draws parts onto a `Drawing` (colour, alpha and temperature together): parts differ in
-surface and in temperature, and the temperature of a part says nothing about its colour.
+Every builder draws parts onto a `Drawing` (colour, alpha and temperature together): parts differ in surface
+and in temperature, and the temperature of a part is independent of its colour.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def rounded_box(cx: float, cy: float, w: float, h: float, power: float = 5.0) ->
 
 
 def blob_outline(rng: np.random.Generator) -> Callable[[float], Points]:
-    """Return a function of the phase (cycles) that gives a wobbling smooth or angular outline."""
+    """Return a function of the phase (cycles) that gives a wobbling, smooth or angular outline."""
     smooth = rng.random() < 0.6
     count = 44 if smooth else int(rng.integers(3, 10))
     t = np.linspace(0.0, 2.0 * np.pi, count, endpoint=False) + rng.uniform(0, 2 * np.pi)
@@ -79,7 +79,7 @@ def _surface(bank: SurfaceBank) -> Image:
 
 
 def _fill(rng: np.random.Generator, bank: SurfaceBank, surface_share: float) -> Image | Colour:
-    """Draw what a part is painted with: a surface, or one colour."""
+    """Draw the fill of a part: a surface, or one colour."""
     return _surface(bank) if rng.random() < surface_share else colour(rng)
 
 
@@ -89,7 +89,7 @@ def _skin(rng: np.random.Generator) -> Colour:
 
 
 def body_heat(rng: np.random.Generator) -> float:
-    """Draw the temperature of skin: usually, not always, above most surroundings."""
+    """Draw the temperature of skin: usually, but not always, above that of the surroundings."""
     return float(rng.uniform(150.0, 245.0))
 
 
@@ -155,7 +155,7 @@ class _Figure:
         return _surface(bank)
 
     def _shown_on(self, cloth: Image | Colour) -> tuple[Image | Colour, float]:
-        """Return what a lower limb shows, and its temperature: skin, or the cloth on it."""
+        """Return the fill and temperature of a lower limb: skin, or the cloth on it."""
         return (self.skin, self.skin_heat) if self.bare else (cloth, self.cloth_heat)
 
     def draw(self, phase: float) -> tuple[Image, Image, Image]:
@@ -329,7 +329,7 @@ def aircraft(rng: np.random.Generator, bank: SurfaceBank) -> Sprite | None:
 
 
 def box_object(rng: np.random.Generator, bank: SurfaceBank) -> Sprite | None:
-    """A cube, parcel, book or bag: faces of different light, sometimes a handle."""
+    """A cube, parcel, book or bag: faces in different light, sometimes a handle."""
     drawing, heat = Drawing.of_thing(), thing_heat(rng)
     wide, tall = rng.uniform(0.35, 0.7), rng.uniform(0.35, 0.7)
     dx, dy = rng.uniform(0.0, 0.22), rng.uniform(0.0, 0.22)
@@ -393,7 +393,7 @@ _SHARES = np.array([share for _, share in _BUILDERS])
 
 
 def made_up_sprite(rng: np.random.Generator, bank: SurfaceBank) -> Sprite:
-    """Draw one made-up thing of any kind, sometimes with light falling across it."""
+    """Draw one synthetic thing of any kind."""
     while True:
         build = _BUILDERS[int(rng.choice(len(_BUILDERS), p=_SHARES))][0]
         sprite = build(rng, bank)

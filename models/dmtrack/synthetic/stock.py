@@ -1,8 +1,8 @@
-"""Backgrounds and things, made up or of real photographs and thermal images, kept in memory.
+"""Backgrounds and things, synthetic or from real photographs and thermal images, kept in memory.
 
-Two layouts are read: photographs with polygons (`images/*/NAME.jpg` and
-`instance_polygons/*/NAME.txt`, one thing a line: class, then x y pairs as fractions), and thermal
-images with boxes (`images/NAME.jpg` and `boxes_xywh.json`, name to a list of boxes in pixels).
+Two folder layouts are read: photographs with polygons (`images/*/NAME.jpg` and
+`instance_polygons/*/NAME.txt`, one thing a line: class, then x y pairs as fractions), and thermal images with
+boxes (`images/NAME.jpg` and `boxes_xywh.json`, name to a list of boxes in pixels).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _UPRIGHT_CLASSES = frozenset({0, 1, 2, 3, 5, 6, 7, 17, 18, 19, 20, 21, 22, 23})
 
 @dataclass(frozen=True, slots=True)
 class Photograph:
-    """A picture with the things known in it."""
+    """A picture with the known things in it."""
 
     pixels: Image  # `(H, W, 3)` uint8 RGB, or `(H, W)` uint8 for a thermal image
     outlines: tuple[Points, ...]  # per thing, `(N, 2)` points in pixels; its bounding box is tight
@@ -44,7 +44,7 @@ class Photograph:
         """Return the picture as a background; a photograph gets made-up temperatures."""
         if not self.thermal:
             return make_canvas(self.pixels, heat_of_picture(rng, self.pixels), self.horizon, self.outlines)
-        # A thermal image has no colours: it gets some along a random ramp, so that pairs exist for it too.
+        # A thermal image has no colours: it gets some along a random ramp, so that it can be paired, too.
         heat = self.pixels
         colours = palette(rng, 4)
         dull = rng.uniform(0.2, 1.0)
@@ -53,7 +53,7 @@ class Photograph:
         return make_canvas(rgb, heat, self.horizon, self.outlines, thermal=True)
 
     def cut_out(self, rng: np.random.Generator, index: int) -> Sprite | None:
-        """Cut thing `index` out along its outline, with temperatures; None when nothing is left of it."""
+        """Cut thing `index` out along its outline, with temperatures; None if nothing is left of it."""
         points, (height, width) = self.outlines[index], self.pixels.shape[:2]
         x1, y1 = np.maximum(np.floor(points.min(axis=0)).astype(int), 0)
         x2, y2 = np.minimum(np.ceil(points.max(axis=0)).astype(int), (width, height))
@@ -80,7 +80,7 @@ class Photograph:
 
 @functools.lru_cache(maxsize=4)
 def load_photographs(folder: Path) -> tuple[Photograph, ...]:
-    """Read a folder of either layout (see the module) once; at least one picture.
+    """Read a folder of either layout (see the module), once; returns at least one picture.
 
     `DatasetError`: the folder has neither layout, or a file in it cannot be read.
     """
@@ -146,7 +146,7 @@ def _usable(points: Points, width: int, height: int) -> bool:
 
 
 def _oval(x: float, y: float, w: float, h: float) -> Points:
-    """Return the ellipse inside a box: turned, its box grows as little as that of the thing itself."""
+    """Return the ellipse inside a box: rotated, its box grows as little as that of the thing itself."""
     t = np.linspace(0.0, 2.0 * np.pi, 32, endpoint=False)
     return np.stack([x + 0.5 * w * (1.0 + np.cos(t)), y + 0.5 * h * (1.0 + np.sin(t))], axis=-1)
 
@@ -169,11 +169,11 @@ def _load_thermal(folder: Path) -> tuple[Photograph, ...]:
     return tuple(found)
 
 
-# --- what scenes are made of ---------------------------------------------------------------------
+# --- the stock ------------------------------------------------------------------------------------
 
 
 class Stock:
-    """Draws sprites and backgrounds; the pieces depend on the seed of `rng` and the order of calls only."""
+    """Draws sprites and backgrounds; they depend only on the seed of `rng` and the order of calls."""
 
     def __init__(
         self,
@@ -190,11 +190,11 @@ class Stock:
         self._cut_outs: RenewedStock[Sprite] = RenewedStock(rng, 320, 25)
         self._made_up: RenewedStock[Canvas] = RenewedStock(rng, 48, 60)
         self._surfaces: RenewedStock[Canvas] = RenewedStock(rng, 48, 60)
-        # Real pictures are renewed fast: they only need a pyramid and new temperatures.
+        # Real pictures are cheap to renew: they only need a pyramid and new temperatures.
         self._real: dict[bool, RenewedStock[Canvas]] = {k: RenewedStock(rng, 48, 10) for k in (False, True)}
 
     def sprite(self, *, real: bool) -> Sprite:
-        """Draw a thing; `real` asks for one cut from a photograph, where there are any."""
+        """Draw a sprite; `real` asks for one cut from a photograph, if there are any."""
         if real and self._with_things:
             return self._cut_outs.draw(self._cut_out)
         return self._shapes.draw(lambda: made_up_sprite(self._rng, self._bank))
@@ -219,7 +219,7 @@ class Stock:
         )
 
     def canvas(self, *, real: bool, plain: bool = False) -> Canvas:
-        """Draw a background: a photograph, where there are any, a made-up view, or (`plain`) one surface."""
+        """Draw a background: a photograph if `real` and there is one, a surface if `plain`, else a view."""
         if real and self.photographs:
             return self._photograph(thermal=False)
         if plain:
@@ -227,7 +227,7 @@ class Stock:
         return self._made_up.draw(lambda: made_up_canvas(self._rng, self._bank))
 
     def canvas_with_things(self, *, thermal: bool) -> Canvas | None:
-        """Draw a real background with at least one known thing in it; None when there is none."""
+        """Draw a real background with at least one known thing in it; None if there is none."""
         if not (self.thermal if thermal else self.photographs):
             return None
         for _ in range(12):
@@ -246,10 +246,10 @@ def _one_of(rng: np.random.Generator, photographs: tuple[Photograph, ...]) -> Ph
 
 
 def recoloured(rng: np.random.Generator, sprite: Sprite) -> Sprite:
-    """Return the sprite with its colours mixed and its temperature moved, by a little or a lot."""
+    """Return the sprite with its colours mixed and its temperature changed, by a little or a lot."""
     strength = rng.uniform(0.15, 0.9)
     mix = np.eye(3) + strength * rng.normal(0.0, 0.5, (3, 3))
-    # An offset in proportion to alpha keeps premultiplied colours consistent.
+    # An offset proportional to alpha keeps premultiplied colours consistent.
     offset = strength * rng.normal(0.0, 0.35, (3, 1))
     matrix = np.zeros((4, 4), np.float32)
     matrix[:3, :3], matrix[:3, 3:], matrix[3, 3] = mix, offset, 1.0

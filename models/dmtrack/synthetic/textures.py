@@ -33,7 +33,7 @@ def smooth_noise(rng: np.random.Generator, height: int, width: int, cells: float
 
 
 def colour(rng: np.random.Generator, saturation: float | None = None) -> Colour:
-    """Draw one RGB colour, 0 to 255; greys and earth tones are as likely as in the world."""
+    """Draw one RGB colour, 0 to 255; greys and earth tones are as frequent as in the real world."""
     value = rng.uniform(15.0, 245.0)
     s = rng.beta(1.2, 2.2) if saturation is None else saturation
     hue = rng.random(3)
