@@ -2,7 +2,7 @@
 
 
 def main() -> None:
-    """Load the program and run it; whoever stops it while it is loaded sees no traceback."""
+    """Load and run the program; Ctrl-C while it is loading shows no traceback."""
     try:
         from dmtrack_cli.app import main as run
     except KeyboardInterrupt:

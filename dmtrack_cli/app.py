@@ -32,7 +32,7 @@ from dmtrack_cli.standard_streams import keep_streams, lost_output
 
 
 class _Entry(NamedTuple):
-    """Where a command lives, and its line in the list of commands."""
+    """The module and function of a command, and its line in the list of commands."""
 
     home: str
     help: str
@@ -67,12 +67,12 @@ class _LazyGroup(Group):
         super().__init__(**attributes)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:  # noqa: ANN401
-        """Find the command as ever, then put the real one in the place of its line in the list."""
+        """Find the command, then replace its entry in the list by the real one."""
         name, command, rest = super().resolve_command(ctx, args)
         return name, command if name is None else load_command(name), rest
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401
-        """Import and run the command; a signal that it does not look out for itself ends it in a line."""
+        """Import and run the command; a signal that it does not handle itself ends it with one line."""
         with StopAtOnce():
             try:
                 return super().invoke(ctx)
@@ -82,7 +82,7 @@ class _LazyGroup(Group):
 
 @functools.cache
 def load_command(name: str) -> Any:  # noqa: ANN401 - the type of Typer's own click is private
-    """Import a command of `COMMANDS` and return what Typer runs, made once: that takes its time."""
+    """Import a command of `COMMANDS` and return its Typer command, cached because that takes time."""
     module, attribute = COMMANDS[name].home.split(":")
     found: typer.Typer | Callable[..., Any] = getattr(
         importlib.import_module(f"dmtrack_cli.commands.{module}"), attribute
@@ -131,16 +131,17 @@ def _options(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the program and exit: 0 done, or what went wrong.
+    """Run the program and exit with 0 on success.
 
-    2 wrong usage, 3 input, 4 configuration, 5 output, 6 some items of a batch failed, 1 a defect.
+    Otherwise with 2 wrong usage, 3 input, 4 configuration, 5 output, 6 some items of a batch failed, 1 a
+    defect.
 
-    The words after the program's name are those of this process by default.
+    `arguments` are the words after the program's name, by default those of this process.
     """
     keep_streams()
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # what is wrong with a picture is said by us
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # we report faulty pictures ourselves
     if not os.environ.get("COLUMNS", "1").strip("0 "):
-        del os.environ["COLUMNS"]  # a shell without a terminal says 0, and Typer would print nothing
+        del os.environ["COLUMNS"]  # without a terminal some shells set 0, and Typer would print nothing
     code = _run(sys.argv[1:] if arguments is None else arguments)
     if arguments is None:
         outlive_the_terminal()
@@ -151,7 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(words: Sequence[str]) -> int:
     try:
         app(args=prepare_arguments(words), prog_name="dmtrack")
-    except SystemExit as leaving:  # what Typer does in the end
+    except SystemExit as leaving:  # Typer's normal end
         return leaving.code if isinstance(leaving.code, int) else int(bool(leaving.code))
     except DmtrackError as error:
         return report_error(error)

@@ -1,9 +1,9 @@
-"""What is put right in the words of a command line before Typer reads them.
+"""Preparation of a command line before Typer reads it.
 
-Typer has no option whose value may be left out, and a shell splits `10, 20, 30, 40` into four words.
-So `--box` is settled here: `--box 10 20 30 40` becomes `--box=10 20 30 40`, and a `--box` without
-a box becomes `--box=pick`. And `-v` and `--verbose` may stand anywhere and move to the front. No shell of
-Windows says which files `*.txt` means.
+Typer has no option whose value may be left out, and a shell splits `10, 20, 30, 40` into four words. So
+`--box 10 20 30 40` becomes `--box=10 20 30 40`, and a `--box` without a box becomes `--box=pick`. `-v` and
+`--verbose` may stand anywhere and move to the front. Patterns such as `*.txt` are expanded on Windows, whose
+shells do not.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _STARTS_NUMERIC: Final = re.compile(r"\s*[-+.]*\d")
 
 
 def prepare_arguments(words: Sequence[str]) -> list[str]:
-    """Return the words with bare and spread-out `--box` settled, patterns filled in, verbosity in front."""
+    """Return the words with bare and spread-out `--box` joined, patterns expanded, verbosity in front."""
     words = [one for word in words for one in _named(word)]
-    end = words.index("--") if "--" in words else len(words)  # what follows it is never an option
+    end = words.index("--") if "--" in words else len(words)  # no options after it
     verbose = [word for word in words[:end] if _VERBOSE.fullmatch(word)]
     others = [word for word in words[:end] if not _VERBOSE.fullmatch(word)]
     return [*verbose, *_settle_boxes(others), *words[end:]]
 
 
 def _named(word: str) -> list[str]:
-    """Return the files that a pattern means on Windows; else the word."""
+    """Return the files that match a pattern on Windows; else the word."""
     is_pattern = sys.platform == "win32" and not word.startswith("-") and re.search("[*?]", word)
     found = glob(word.replace("[", "[[]")) if is_pattern else []  # noqa: PTH207 - folders may be patterns too
     return sorted(found) or [word]
@@ -56,7 +56,7 @@ def _settle_boxes(words: list[str]) -> list[str]:
 
 
 def _box_words(following: list[str]) -> list[str]:
-    """Return the words after `--box` that are meant as its value, maybe none."""
+    """Return the words after `--box` that are its value, maybe none."""
     if not following or not _is_meant_as_box(following[0]):
         return []
     first = following[0]
@@ -67,7 +67,7 @@ def _box_words(following: list[str]) -> list[str]:
 
 
 def _is_meant_as_box(word: str) -> bool:
-    """Tell `10,20,30`, a box with a mistake in it, from `night.mp4`, the recording."""
+    """Tell a faulty box, such as `10,20,30`, from a recording, such as `night.mp4`."""
     parts = [part for part in _SEPARATORS.split(word) if part]
     if word == PICK or (len(parts) == 4 and all(_NUMBER_WORD.fullmatch(part) for part in parts)):
         return True
@@ -77,5 +77,5 @@ def _is_meant_as_box(word: str) -> bool:
 
 
 def _looks_like_file(word: str) -> bool:
-    """`2024_01.mp4` or `clips/1`: not there, but clearly the name of something."""
+    """Return whether a word, such as `2024_01.mp4` or `clips/1`, looks like a file name, existing or not."""
     return "/" in word or "\\" in word or re.search(r"\.[A-Za-z]\w*$", word) is not None

@@ -1,4 +1,4 @@
-"""What a batch is about to do: the pairing, and what could not be paired, before anything is tracked."""
+"""Prints the plan of a batch before anything is tracked: items, and what cannot be tracked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dmtrack_cli.progress import say_json
 
 
 def print_plan(plan: Plan, base: Path, console: Console) -> None:
-    """Print a table of items, then what is wrong, one line each."""
+    """Print a table of items, then problems, one a line."""
     if plan.items:
         console.print(_table(plan, base))
     for problem in plan.problems:
@@ -37,7 +37,7 @@ def print_plan(plan: Plan, base: Path, console: Console) -> None:
 
 
 def say_plan(plan: Plan) -> None:
-    """Print the same as JSON lines."""
+    """Print the plan as JSON lines."""
     for planned in plan.items:
         item = planned.item
         say_json(

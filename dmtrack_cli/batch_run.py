@@ -1,4 +1,4 @@
-"""Runs the plan of a batch, with a bar for all items and one a worker, plain or JSON lines, or nothing."""
+"""Runs the plan of a batch, with a bar for all items and one for each worker, or lines, or JSON lines."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from dmtrack_cli.progress import LINE_EVERY_S, Meter, ProgressKind, Shown, clock
 
 @dataclass(slots=True)
 class BatchOutcome:
-    """Counts what ends."""
+    """Counts of finished items."""
 
-    summary: Path  # where `summary.csv` is
-    complete: int = 0  # items with whole results, kept ones included
-    kept: int = 0  # items whose results of an earlier run were still right
-    failed: int = 0  # items without whole results, those that could not be begun included
+    summary: Path  # path of `summary.csv`
+    complete: int = 0  # items with complete results, kept ones included
+    kept: int = 0  # items whose results of an earlier run were kept
+    failed: int = 0  # items without complete results, those that could not be started included
     frames: int = 0  # frames tracked in this run
     started_s: float = field(default_factory=time.monotonic)
 
     def take(self, event: Event) -> None:
-        """Take note of an item that has ended."""
+        """Count an item that has ended."""
         if not isinstance(event, ItemFinished):
             return
         self.complete += event.row.status is ItemStatus.COMPLETE
@@ -44,7 +44,7 @@ class BatchOutcome:
         self.frames += 0 if event.kept else event.row.frames
 
     def say(self) -> None:
-        """Print a line of JSON."""
+        """Print the counts as a line of JSON."""
         say_json(
             "end",
             complete=self.complete,
@@ -60,7 +60,7 @@ class BatchOutcome:
         return time.monotonic() - self.started_s
 
     def __str__(self) -> str:
-        """Return one line for people."""
+        """Return the counts as one line for people."""
         kept = f" ({self.kept} kept from before)" if self.kept else ""
         speed = f", {self.frames / self._wall_s:.1f} fps together" if self.frames else ""
         took = f"{counted(self.frames, 'frame')} in {clock_text(self._wall_s)}{speed}"
@@ -70,7 +70,7 @@ class BatchOutcome:
 def run_plan(
     plan: Plan, output: Path, runner: TrackItem, engine: Engine, existing: Existing, kind: ProgressKind
 ) -> BatchOutcome:
-    """Do what a plan says, and return how it went.
+    """Run a plan, and return its outcome.
 
     `Stopped`: the person stopped it; `OutputError`: the results exist or cannot be written.
     """
@@ -93,23 +93,23 @@ def run_plan(
     return outcome
 
 
-# --- how far it is -------------------------------------------------------------------------------
+# --- progress ------------------------------------------------------------------------------------
 
 
 class BatchReporter(Shown):
-    """Is told of everything that happens in a batch; this one shows what failed alone."""
+    """Takes the events of a batch; this one shows only failures."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._noted: set[str] = set()
 
     def take(self, event: Event) -> None:
-        """Show it, or do not."""
+        """Show an event, or ignore it."""
         if isinstance(event, ItemFinished) and event.row.status is ItemStatus.FAILED:
             self._console.print(_end_text(event), soft_wrap=True)
 
     def _note(self, event: ItemFinished) -> None:
-        """Print what a person should know about an item, each kind of it once; `summary.csv` has all."""
+        """Print the remarks on an item, equal ones only once; `summary.csv` has all."""
         notes = event.row.notes
         if notes and notes not in self._noted:
             self._noted.add(notes)
@@ -118,7 +118,7 @@ class BatchReporter(Shown):
 
 
 def make_batch_reporter(kind: ProgressKind, items: int, console: Console) -> BatchReporter:
-    """Return what shows progress.
+    """Return the reporter of this kind.
 
     `auto` is bars on a terminal and plain lines elsewhere, both on `console`; JSON lines go to standard
     output.
@@ -140,7 +140,7 @@ class BatchLines(BatchReporter):
         self._done = 0
 
     def take(self, event: Event) -> None:
-        """Say what ended, or is tried again."""
+        """Print an item that ended or is tried again."""
         if isinstance(event, ItemFinished):
             self._done += 1
             end = _end_text(event)
@@ -151,7 +151,7 @@ class BatchLines(BatchReporter):
 
 
 class BatchBars(BatchReporter):
-    """A bar for the batch, and below it one for each worker that has an item."""
+    """A bar for the batch, and below it one for each busy worker."""
 
     def __init__(self, items: int, console: Console) -> None:
         super().__init__(console)
@@ -172,13 +172,13 @@ class BatchBars(BatchReporter):
         return self
 
     def __exit__(self, *about: object) -> None:
-        """Leave the bar of the batch as it stands; those of the workers go."""
+        """Leave the bar of the batch on screen, and remove those of the workers."""
         for bar in self._bars.values():
             self._progress.update(bar, visible=False)
         self._progress.stop()
 
     def take(self, event: Event) -> None:
-        """Move bars; what failed stays above them as a line."""
+        """Move the bars; print failures above them."""
         if isinstance(event, ItemStarted):
             self._start(event)
         elif isinstance(event, ItemAdvanced):
@@ -216,7 +216,7 @@ class BatchBars(BatchReporter):
 
 
 class BatchJson(BatchReporter):
-    """Lines for programs, on standard output."""
+    """JSON lines on standard output, for programs."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(console)
@@ -224,7 +224,7 @@ class BatchJson(BatchReporter):
         self._next_s: dict[str, float] = {}
 
     def take(self, event: Event) -> None:
-        """Print the event; frames of one worker at most every `LINE_EVERY_S` seconds."""
+        """Print the event; progress of one worker at most every `LINE_EVERY_S` seconds."""
         if isinstance(event, ItemStarted):
             say_json("item_start", id=event.item_id, worker=event.worker, attempt=event.attempt)
         elif isinstance(event, ItemRetried):

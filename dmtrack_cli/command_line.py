@@ -1,7 +1,7 @@
-"""Commands as Typer makes them, put right: values in the help, and hints for options of other tools.
+"""Improved Typer commands: readable values in the help, and hints for options of other tools.
 
-Typer shows types of Python (`<list[Path]>`, `<bool>` for a switch) and breaks choices within words where the
-column is narrow. And it knows no `--gpu`: `OTHER_NAMES` says what that is called here.
+Typer shows Python types (`<list[Path]>`, `<bool>` for a switch) and breaks choices within words in a narrow
+column. And for an unknown option such as `--gpu`, `OTHER_NAMES` gives our name.
 """
 
 from __future__ import annotations
@@ -63,11 +63,11 @@ OTHER_NAMES: Final = {
         "dir images folder dir sequence seq root videofile"
     ),
 }
-"""What other tools call an option, by what it is here; the first one that a command has is told."""
+"""Other tools' names of our options; the hint gives the first of our options that the command has."""
 
 
 def put_right(command: Any) -> None:  # noqa: ANN401 - the type of Typer's own click is private
-    """Show values in a command's help, and those of its sub-commands, as we write them."""
+    """Set how the values of a command's options, and of its sub-commands', are shown in the help."""
     for below in getattr(command, "commands", {}).values():
         put_right(below)
     for parameter in command.params:
@@ -78,7 +78,7 @@ def put_right(command: Any) -> None:  # noqa: ANN401 - the type of Typer's own c
 
 
 def _shown(option: Any) -> str:  # noqa: ANN401
-    """Return what stands for a value: nothing for a switch, choices in lines of whole words."""
+    """Return the text for a value: empty for a switch, choices in lines of whole words."""
     if option.is_flag or getattr(option, "count", False):
         return ""
     described = getattr(option, "type_descriptor", None)
@@ -98,7 +98,7 @@ def _shown(option: Any) -> str:  # noqa: ANN401
 
 
 def _with_plain_switches(parameters: list[Any]) -> list[Any]:
-    """Show no type where there is no value; those that Typer adds, `--help`, are switches as well."""
+    """Remove the type of options without a value, among them `--help`, which Typer adds."""
     for parameter in parameters:
         is_switch = getattr(parameter, "is_flag", False) or getattr(parameter, "count", False)
         if parameter.metavar is None and is_switch:
@@ -107,7 +107,7 @@ def _with_plain_switches(parameters: list[Any]) -> list[Any]:
 
 
 class Group(TyperGroup):
-    """A command that holds others."""
+    """A command with sub-commands."""
 
     def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401
         """Return the parameters."""
@@ -115,14 +115,14 @@ class Group(TyperGroup):
 
 
 class Command(TyperCommand):
-    """A command that knows what other tools call its options."""
+    """A command that knows other tools' names of its options."""
 
     def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401
         """Return the parameters."""
         return _with_plain_switches(super().get_params(ctx))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
-        """Parse the words, and say what an option that is none is called here."""
+        """Parse the words, and name our option if another tool's is given."""
         _refuse_empty(args, ctx)
         try:
             return super().parse_args(ctx, args)
@@ -135,7 +135,7 @@ class Command(TyperCommand):
 
 
 def _refuse_empty(words: Sequence[str], ctx: Any) -> None:  # noqa: ANN401
-    """Refuse a word without a letter: as a path it would be the folder the program is started in."""
+    """Refuse an empty or blank word: as a path it would be the current folder."""
     for before, word in zip(("", *words), words, strict=False):
         name, equals, value = word.partition("=") if word.startswith("-") else ("", "=", word)
         if equals and not value.strip():

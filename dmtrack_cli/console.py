@@ -1,4 +1,4 @@
-"""What the program says: results on standard output, everything else on standard error.
+"""The program's output: results on standard output, everything else on standard error.
 
 A deliberate error is one line and an exit code. A defect is one line too, and a traceback with `-v`.
 """
@@ -20,25 +20,25 @@ from dmtrack.errors import DmtrackError, InputError, counted, one_line, printabl
 EXIT_DEFECT: Final = 1
 EXIT_SOME_FAILED: Final = 6
 EXIT_INTERRUPTED: Final = 130
-_USUAL_COLUMNS: Final = 80  # where the system says 0
+_USUAL_COLUMNS: Final = 80  # if the system says 0
 _LEAST_COLUMNS: Final = 40
 
 
 class _PlainConsole(Console):
-    """Shows what steers a terminal as escapes: names and titles come from files."""
+    """Shows terminal control characters as escapes: names and titles come from files."""
 
     @property  # type: ignore[misc]  # nobody sets it
     def size(self) -> ConsoleDimensions:
-        """Return columns and lines: never so few that a table would leave out what it says.
+        """Return columns and lines, but at least so many columns that no table drops any.
 
-        What moves on a terminal, which is on standard error, has to fit into it.
+        Moving output, which is on standard error, must fit the real terminal.
         """
         found = super().size
         least = 1 if self.stderr and self.is_terminal else _LEAST_COLUMNS
         return ConsoleDimensions(max(found.width or _USUAL_COLUMNS, least), found.height)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Return the segments of what is printed, without control characters but line ends."""
+        """Return the printed segments, without control characters except line ends."""
         for segment in super().render(renderable, options):
             if segment.control or segment.text.isprintable():
                 yield segment
@@ -52,17 +52,17 @@ err: Final = _PlainConsole(stderr=True, highlight=False)
 
 
 class Stopped(Exception):  # noqa: N818 - it is no error
-    """The person stopped the program, in words fit for the terminal."""
+    """The person stopped the program; the text is for the terminal."""
 
 
 def stopped_after(number: int, noun: str, where: object) -> Stopped:
-    """Return that the person stopped the program, and what there is: `the first 5 frames are in out`."""
+    """Return a `Stopped` that says what there is: `the first 5 frames are in out`."""
     what = f"the first {noun} is" if number == 1 else f"the first {counted(number, noun)} are"
     return Stopped(f"{what} in {where}")
 
 
 def facts_table(facts: Iterable[tuple[str, str]]) -> Table:
-    """Return a table of names and what there is to say of each."""
+    """Return a table of names and values."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -72,7 +72,7 @@ def facts_table(facts: Iterable[tuple[str, str]]) -> Table:
 
 
 def listing(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> Table:
-    """Return a table of rows of text; a column whose name begins with `>` is one of numbers."""
+    """Return a table of rows of text; a column whose name begins with `>` is right-aligned for numbers."""
     table = Table(show_edge=False, pad_edge=False, title=title, title_justify="left")
     for name in columns:
         is_number = name.startswith(">")
@@ -95,9 +95,9 @@ def report_error(error: DmtrackError) -> int:
 
 
 def report_defect(error: Exception) -> int:
-    """Print an error nobody foresaw, with its traceback if the person asked for details.
+    """Print an unexpected error, with its traceback if the person asked for details.
 
-    What the system says of a file (its name is too long, its disk was pulled out) is no defect.
+    An error of the system about a file (its name is too long, its disk was removed) is not a defect.
     """
     if is_verbose():
         err.print(Text("".join(traceback.format_exception(error))), soft_wrap=True)
@@ -111,7 +111,7 @@ def report_defect(error: Exception) -> int:
 class _ConsoleHandler(logging.Handler):
     """Prints log records through the console, so that they do not tear a progress bar.
 
-    What a reader says of a file it says again whenever that is opened: once is enough.
+    Each message is printed once: a reader repeats its warnings whenever it opens a file.
     """
 
     def __init__(self) -> None:
@@ -137,8 +137,8 @@ def set_up_logging(verbosity: int) -> None:
     logger.addHandler(_ConsoleHandler())
     logger.propagate = False
     logger.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbosity, 2)])
-    # A result that fails is reported once, as the error that ends the run; at once only with -v. Where its
-    # cache cannot be written, matplotlib says so in two lines, and does what it shall.
+    # A failing result is reported once, as the error that ends the run; with -v also at once. matplotlib
+    # warns of a cache that it cannot write, which does not matter.
     for name in ("dmtrack.output.sink", "matplotlib"):
         logging.getLogger(name).setLevel(logging.ERROR if verbosity == 0 else logging.NOTSET)
 

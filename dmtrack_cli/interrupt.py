@@ -1,4 +1,4 @@
-"""Ctrl-C, termination and a terminal that is closed, noticed between two frames so that no result is torn."""
+"""Ctrl-C, termination and a closed terminal, handled between two frames so that no result is torn."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, *([] if _HANG_UP is None else 
 
 
 def outlive_the_terminal() -> None:
-    """Let a terminal that is closed change nothing any more: all is done, and the exit code says how."""
+    """Ignore a closed terminal from now on: all is done, and the exit code must say how."""
     if _HANG_UP is not None:
         signal.signal(_HANG_UP, signal.SIG_IGN)
 
 
 class _SignalGuard(ABC):
-    """While entered, SIGINT, SIGTERM and SIGHUP go to `_on_signal`; then the handlers are as they were.
+    """Inside its `with` block, SIGINT, SIGTERM and SIGHUP go to `_on_signal`; then old handlers return.
 
-    What `nohup` ignores stays ignored.
+    Signals ignored under `nohup` stay ignored.
     """
 
     def __init__(self) -> None:
@@ -42,13 +42,13 @@ class _SignalGuard(ABC):
 
     @abstractmethod
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        """Take note of a signal."""
+        """Handle a signal."""
 
 
 class StopAtOnce(_SignalGuard):
-    """While entered, each such signal raises `KeyboardInterrupt`; a process that was forked meanwhile ends.
+    """Each signal raises `KeyboardInterrupt`; a process that was forked meanwhile ends.
 
-    For a program that begins, and for all that needs no more care than its context managers take.
+    For starting a program, and wherever context managers suffice for cleaning up.
     """
 
     def __init__(self) -> None:
@@ -66,9 +66,9 @@ class StopAtOnce(_SignalGuard):
 
 
 class PromptStop(_SignalGuard):
-    """While entered, the first such signal raises `KeyboardInterrupt` at once; later ones do nothing.
+    """The first signal raises `KeyboardInterrupt` at once; later ones do nothing.
 
-    For a program whose cleaning up must not be cut short by an impatient second Ctrl-C.
+    For a program whose cleanup must not be cut short by an impatient second Ctrl-C.
     """
 
     def __init__(self) -> None:
@@ -82,10 +82,10 @@ class PromptStop(_SignalGuard):
 
 
 class GracefulStop(_SignalGuard):
-    """While entered, the first SIGINT, SIGTERM or SIGHUP only sets a flag; a second one interrupts at once.
+    """The first SIGINT, SIGTERM or SIGHUP only sets a flag; a second one interrupts at once.
 
-    `check` turns the flag into `KeyboardInterrupt` at a moment of the caller's choice. From then on
-    signals change nothing, so that an impatient second Ctrl-C does not spoil the closing of results.
+    `check` turns the flag into `KeyboardInterrupt` at a moment of the caller's choice. From then on signals
+    are ignored, so that an impatient second Ctrl-C does not spoil the closing of results.
     """
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ class GracefulStop(_SignalGuard):
         self._delivered = False
 
     def check(self) -> None:
-        """Raise what was held back: `KeyboardInterrupt` where a signal came since the block was entered."""
+        """Raise `KeyboardInterrupt` if a signal has come since the block was entered."""
         if self._requested:
             self._deliver()
 

@@ -1,7 +1,7 @@
 """From the library's option types to the options of a command: `@grouped` commands take whole types.
 
 The signature of a command shows Typer every `Option` of an option type among its parameters, and the command
-gets the type. A parameter that is annotated with an `Option` alone becomes an option too.
+gets the object. A parameter annotated with an `Option` becomes an option too.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class _Group:
     options: tuple[DeclaredOption, ...]
 
     def take(self, values: dict[str, Any]) -> object:
-        """Make the type of its values among those of all options."""
+        """Build the type from its values among those of all options."""
         own = {}
         for one in self.options:
             value = values.pop(_parameter_name(one.option))
@@ -46,7 +46,7 @@ class _Group:
 
 
 def grouped(command: Command) -> Command:
-    """Let Typer see the options of every option type among the parameters of `command`."""
+    """Show Typer the options of every option type among the parameters of `command`."""
     hints = get_type_hints(command, include_extras=True)
     groups: dict[str, _Group] = {}
     shown: list[inspect.Parameter] = []
@@ -93,12 +93,12 @@ def _parameter_name(option: Option) -> str:
 
 
 def _parameter(declared: DeclaredOption, name: str) -> inspect.Parameter:
-    """Return the option as Typer knows it."""
+    """Return the option as a parameter for Typer."""
     option, default = declared.option, declared.default
     if default is dataclasses.MISSING:
         default = inspect.Parameter.empty
     elif default is not None and declared.parse is not None and not _is_list(declared):
-        default = option.write(default)  # Typer reads defaults like values
+        default = option.write(default)  # Typer parses defaults like values
     is_number = declared.parse is not None and option.parse is None
     shown: dict[str, Any] = {
         "metavar": option.names if option.is_argument else option.metavar or ("N" if is_number else None),
@@ -121,7 +121,7 @@ def _parameter(declared: DeclaredOption, name: str) -> inspect.Parameter:
 
 
 def _typer_kind(declared: DeclaredOption) -> Any:  # noqa: ANN401 - type hints have no common type
-    """Return the type that Typer reads: text where the option reads it itself."""
+    """Return the type for Typer: text if the option has its own parser."""
     if _is_list(declared):
         return list[str] | None if declared.parse else list[get_args(declared.kind)[0]] | None  # type: ignore[misc]
     if declared.parse is None:
@@ -131,7 +131,7 @@ def _typer_kind(declared: DeclaredOption) -> Any:  # noqa: ANN401 - type hints h
 
 
 def _parser(option: Option, parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Let a word that cannot be read be told together with its option."""
+    """Return a parser whose error for an invalid word names the option."""
 
     def parsed(text: str) -> Any:  # noqa: ANN401 - whatever the option holds
         try:

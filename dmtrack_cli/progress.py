@@ -1,4 +1,4 @@
-"""How far a run is: a bar on a terminal, plain or JSON lines elsewhere, or nothing."""
+"""Progress of a run: a bar on a terminal, plain or JSON lines elsewhere, or nothing."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-LINE_EVERY_S: Final = 5.0  # least time between two lines where there is no bar
+LINE_EVERY_S: Final = 5.0  # least time between two lines if there is no bar
 _WINDOW_S: Final = 3.0  # frames a second are measured over this long
-_FIRST: Final = 2  # frames that load and prepare what all others use: they say nothing of the rate
+_FIRST: Final = 2  # first frames, which load and prepare things and say nothing about the rate
 
 
 class ProgressKind(StrEnum):
@@ -29,7 +29,7 @@ class ProgressKind(StrEnum):
     NONE = "none"
 
     def on(self, console: Console) -> ProgressKind:
-        """Return what `auto` is: bars where lines can be written anew, else plain lines."""
+        """Resolve `auto`: bars if lines can be overwritten, else plain lines."""
         if self is not ProgressKind.AUTO:
             return self
         can_move = console.is_terminal and not console.is_dumb_terminal
@@ -37,7 +37,7 @@ class ProgressKind(StrEnum):
 
 
 class Shown:
-    """What shows progress while it is entered."""
+    """Shows progress inside its `with` block."""
 
     def __enter__(self) -> Self:
         return self
@@ -48,12 +48,12 @@ class Shown:
 
 
 class Reporter(Shown):
-    """Is told of every frame; this one shows nothing."""
+    """Called for every frame; this one shows nothing."""
 
     def advance(self, score: float | None) -> None:
-        """Take note of one more frame.
+        """Count one more frame.
 
-        `score` is the mean confidence of its targets; None where there is none yet, or nothing is tracked.
+        `score` is the mean score of its targets; None if there is none yet, or nothing is tracked.
         """
 
 
@@ -67,11 +67,11 @@ class Meter:
         self._marks: deque[tuple[float, int]] = deque([(clock(), 0)])
 
     def count(self) -> None:
-        """Take note of one more frame."""
+        """Count one more frame."""
         self.count_to(self.done + 1)
 
     def count_to(self, done: int) -> None:
-        """Take note that `done` frames are done by now; a total that they exceed was wrong: it is dropped."""
+        """Set the count to `done`; a total that is exceeded was wrong, and is dropped."""
         self.done = done
         if self.total is not None and done > self.total:
             self.total = None
@@ -84,13 +84,13 @@ class Meter:
 
     @property
     def fps(self) -> float | None:
-        """Frames a second lately; None in the first frames."""
+        """Recent frames a second; None in the first frames."""
         (begin_s, begin), (end_s, end) = self._marks[0], self._marks[-1]
         return (end - begin) / (end_s - begin_s) if end_s > begin_s else None
 
     @property
     def left_s(self) -> float | None:
-        """Seconds that are left at this rate; None if that cannot be told."""
+        """Remaining seconds at this rate; None if unknown."""
         fps = self.fps
         if self.total is None or not fps:
             return None
@@ -100,10 +100,10 @@ class Meter:
 def make_reporter(
     kind: ProgressKind, total: int | None, console: Console, doing: str = "tracking"
 ) -> Reporter:
-    """Return what shows progress.
+    """Return the reporter of this kind.
 
     `auto` is a bar on a terminal and plain lines elsewhere, both on `console`; JSON lines go to standard
-    output. `doing` is what is being done, in a word before the bar.
+    output. `doing` is a word before the bar that says what is being done.
     """
     kind = kind.on(console)
     if kind is ProgressKind.RICH:
@@ -148,14 +148,14 @@ class BarReporter(Reporter):
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        """Leave the bar as it stands; a total that was only claimed becomes what there was."""
+        """Leave the bar on screen; a total that was only claimed becomes the real one."""
         if error is None:
             self._progress.update(self._task, total=self._meter.done, left="")
         self._progress.stop()
 
 
 class _LineReporter(Reporter):
-    """Says something on the first frame, then every `LINE_EVERY_S` seconds, and at the end."""
+    """Prints a line at the first frame, then every `LINE_EVERY_S` seconds, and at the end."""
 
     def __init__(self, total: int | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._meter = Meter(total, clock)
@@ -165,7 +165,7 @@ class _LineReporter(Reporter):
         self._said = 0
 
     def advance(self, score: float | None) -> None:
-        """Count one frame, and say so when it is time."""
+        """Count one frame, and print a line when it is time."""
         self._meter.count()
         self._score = score
         if self._clock() >= self._next_s:
@@ -173,7 +173,7 @@ class _LineReporter(Reporter):
             self._tell()
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        """Say how far it came, unless that was said; a total that was only claimed becomes what there was."""
+        """Print the last count, unless that was done; a total that was only claimed becomes the real one."""
         if error is None and self._meter.total is not None:
             self._meter.total = self._meter.done
         if self._meter.done > self._said:
@@ -205,7 +205,7 @@ class PlainReporter(_LineReporter):
 
 
 class JsonReporter(_LineReporter):
-    """Lines for programs, on standard output: `{"event": "progress", "frames": 120, ...}`."""
+    """JSON lines on standard output, for programs: `{"event": "progress", "frames": 120, ...}`."""
 
     def _say(self, meter: Meter, score: float | None) -> None:
         say_json(

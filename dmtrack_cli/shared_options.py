@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share and that are no option types of the library."""
+"""Arguments and options that several commands share but no option type of the library has."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Standard output and standard error, whose loss ends no work.
+"""Standard output and standard error, whose loss does not end the work.
 
-A reader that goes (`| head`), a terminal that is closed, a full disk behind `> file`: the command does what
-it was asked to do. What could not be said on standard output is told at the end, but for a reader that went.
+If a reader goes (`| head`), a terminal is closed or the disk behind `> file` is full, the command still does
+its work. Output lost on standard output is reported at the end, except for a reader that went.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _STREAMS: Final = ("stdin", "stdout", "stderr")
 
 
 class _Tolerant(io.RawIOBase):
-    """A stream that takes everything, also when what is behind it takes no more; `failure` says why."""
+    """A stream that accepts everything, even if the stream behind it fails; `failure` says why."""
 
     def __init__(self, inner: Any) -> None:  # noqa: ANN401 - raw streams have no common type
         self.failure: OSError | None = None
         self._inner = inner
 
     def writable(self) -> bool:
-        """Say yes."""
+        """Return True."""
         return True
 
     def fileno(self) -> int:
@@ -35,27 +35,27 @@ class _Tolerant(io.RawIOBase):
         return int(self._inner.fileno())
 
     def isatty(self) -> bool:
-        """Tell whether a terminal is behind it."""
+        """Return whether a terminal is behind it."""
         return bool(self._inner.isatty())
 
     def write(self, data: Any) -> int:  # noqa: ANN401 - any buffer
-        """Write what can be written, and say that it was all."""
+        """Write what can be written, and claim that it was all."""
         try:
             while self.failure is None:
                 written = self._inner.write(data)
                 if written is not None:
                     return int(written)
-                select.select([], [self], [])  # somebody has told the terminal not to wait
+                select.select([], [self], [])  # another program has made the terminal non-blocking
         except OSError as error:
             self.failure = error
         return len(data)
 
 
 def keep_streams() -> None:
-    """Let the program outlive its standard streams; those that are closed become empty ones.
+    """Let the program outlive its standard streams; closed ones are replaced by empty ones.
 
-    A closed one would else be the number of the next file that is opened, and what a library prints would go
-    into a result. Streams that somebody has put in their place, as tests do, stay.
+    Otherwise the next file opened would get the number of a closed stream, and what a library prints would go
+    into a result. Streams that were replaced, as tests do, stay.
     """
     for number in range(len(_STREAMS)):
         try:
@@ -75,7 +75,7 @@ def keep_streams() -> None:
 
 
 def lost_output() -> OutputError | None:
-    """Return why standard output did not take everything; None if it did, or if its reader just went."""
+    """Return why standard output lost something; None if it did not, or if its reader just went."""
     sys.stdout.flush()
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
     failure = raw.failure if isinstance(raw, _Tolerant) else None

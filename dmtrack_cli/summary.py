@@ -1,4 +1,4 @@
-"""What a run came to, in a table for people or a line of JSON for programs."""
+"""The summary of a run, as a table for people or a line of JSON for programs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_SPANS_SAID: Final = 3
 
 
 def say_end(run: TrackRun, kind: ProgressKind, *, quiet: bool = False) -> None:
-    """Print how a run went, as a table or as a line of JSON."""
+    """Print the summary of a run, as a table or as a line of JSON."""
     if kind is ProgressKind.JSON:
         say_json(
             "end",
@@ -36,7 +36,7 @@ def say_end(run: TrackRun, kind: ProgressKind, *, quiet: bool = False) -> None:
 
 
 def print_summary(run: TrackRun, console: Console) -> None:
-    """Print a table."""
+    """Print the summary as a table."""
     counts = run.record.counts
     facts = [("frames", _frames_text(run.record)), ("targets", str(counts.targets))]
     if counts.uncertain or counts.lost:
@@ -67,7 +67,7 @@ def size_text(size_bytes: int) -> str:
 
 
 def _looked_at(record: RunRecord) -> list[str]:
-    """Return in words where to look first."""
+    """Return, in words, the places to look at first."""
     worst = worst_first(record.doubted)
     more = len(worst) - MOST_SPANS_SAID
     said = [str(span) for span in worst[:MOST_SPANS_SAID]]

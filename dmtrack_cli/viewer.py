@@ -1,4 +1,4 @@
-"""A window that shows the annotated view while tracking goes on; results never depend on it."""
+"""A window with the annotated view while tracking goes on; results never depend on it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PROBE_TIMEOUT_S: Final = 30
 def why_no_window() -> str | None:
     """Return why no window can be opened here, or None if one can.
 
-    OpenCV ends the whole process when a display is named but not there, so another process tries first.
+    OpenCV ends the whole process if the named display does not exist, so another process tries first.
     """
     on_linux = sys.platform.startswith("linux")
     if on_linux and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
@@ -43,7 +43,7 @@ def why_no_window() -> str | None:
 
 
 def open_viewer(layout: Layout) -> Viewer | None:
-    """Return a viewer; without a display say so in one line and return None."""
+    """Return a viewer; without a display print why and return None."""
     reason = why_no_window()
     if reason is not None:
         say_line("warning", f"--show does not work: {reason}; tracking goes on", "yellow")
@@ -61,7 +61,7 @@ class Viewer(Sink):
 
     @property
     def is_over(self) -> bool:
-        """Whether the person wants the run to end; keeps the window alive where no frame comes."""
+        """Return whether the person wants the run to end; keeps the window responsive between frames."""
         if self._is_open:
             try:
                 self._listen()
@@ -70,7 +70,7 @@ class Viewer(Sink):
         return self._is_over
 
     def write(self, result: FrameResult) -> None:
-        """Show one frame. A window that fails is said once; the results go on."""
+        """Show one frame. A failing window is reported once; the results go on."""
         if self._has_failed or self._is_over:
             return
         picture = np.ascontiguousarray(compose_result(result, self._layout)[..., ::-1])
@@ -79,7 +79,7 @@ class Viewer(Sink):
                 cv2.namedWindow(_TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
                 cv2.resizeWindow(_TITLE, *_window_size(picture.shape[1], picture.shape[0]))
             cv2.imshow(_TITLE, picture)
-            self._listen()  # some window systems show it only now
+            self._listen()  # some window systems only show the window then
             self._is_open = True
         except cv2.error as error:
             self._fail(error)
@@ -106,6 +106,6 @@ class Viewer(Sink):
 
 
 def _window_size(width: int, height: int) -> tuple[int, int]:
-    """Return a size that fits most screens and shows small pictures enlarged."""
+    """Return a size that fits most screens and enlarges small pictures."""
     scale = min(1280 / width, 760 / height, 2.0)
     return max(1, round(width * scale)), max(1, round(height * scale))

@@ -1,4 +1,4 @@
-"""`dmtrack align`: how the second camera lies to the first one, in space and in time."""
+"""`dmtrack align`: the alignment of the second camera with the first, in space and in time."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def bench(
 
 
 def _counts(text: str) -> tuple[int, ...]:
-    """Read `1,10`; `ConfigError` where it is no list of numbers of targets."""
+    """Read `1,10`; `ConfigError` unless it is a list of numbers of targets."""
     try:
         counts = [whole(word) for word in text.split(",")]
     except ValueError:
@@ -70,7 +70,7 @@ def _counts(text: str) -> tuple[int, ...]:
 
 
 def _table(rows: Sequence[BenchRow], recording: str) -> Table:
-    """Return a column for every choice: there are more figures than choices."""
+    """Return the table, with a column for each choice: there are more figures than choices."""
     table = Table(title=f"recording: {recording}", title_justify="left", box=None, header_style="bold")
     table.add_column("", no_wrap=True)
     for row in rows:

@@ -1,4 +1,4 @@
-"""`dmtrack doctor`: what this machine can do, and what keeps it from tracking."""
+"""`dmtrack doctor`: what this machine can do, and why it may not track."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ def _say(evaluation: Evaluation, *, as_json: bool) -> None:
 
 
 def _measure(folder: Path, running: BenchmarkRunOptions, table: Path | None, *, overwrite: bool) -> None:
-    """Print mean IoU of every target and the worth of the score."""
+    """Print the mean IoU of every target, and how well scores separate right from wrong boxes."""
 
     def on_clip(clip: ClipResult) -> None:
         err.print(Text(f"{clip.name} {clip.mean_iou:.3f}"))
@@ -176,7 +176,7 @@ def _measure(folder: Path, running: BenchmarkRunOptions, table: Path | None, *, 
 
 
 def figures_table(figures: Sequence[ClipResult], settings: str) -> Table:
-    """Return a row a target and one for their mean; below it, how they were tracked."""
+    """Return a row for each target and one for the mean, with a caption on how they were tracked."""
     table = listing(
         ("target", "second stream", ">frames", ">mean IoU", ">IoU >= 0.5"),
         [(c.name, c.modality or "", c.frames, _share(c.mean_iou), _share(c.success)) for c in figures],
@@ -191,7 +191,7 @@ def figures_table(figures: Sequence[ClipResult], settings: str) -> Table:
 
 
 def print_evaluation(evaluation: Evaluation) -> None:
-    """Print the ranking, and attributes and the comparison where there are some."""
+    """Print the ranking, and attributes and comparison if there are any."""
     data, benchmark = evaluation.data, evaluation.benchmark
     sequences = counted(len(data.sequences), "sequence")
     out.print(f"{benchmark.title}, {sequences}, {counted(sum(map(len, data.sequences)), 'frame')}")
@@ -205,7 +205,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
 
 
 def _ranking_table(evaluation: Evaluation) -> Table:
-    """Return a row a tracker, the best first; figures in percent."""
+    """Return a row for each tracker, best first, with figures in percent."""
     known = [
         place
         for place in range(len(evaluation.columns))
@@ -219,7 +219,7 @@ def _ranking_table(evaluation: Evaluation) -> Table:
 
 
 def _attribute_table(evaluation: Evaluation) -> Table:
-    """Return a row an attribute, a column a tracker: the figure that ranks."""
+    """Return a row for each attribute, and a column for each tracker with the figure that ranks."""
     metric, rows = evaluation.benchmark.metric, []
     column = metric.ranking_column
     for name, found in evaluation.attributes().items():
@@ -230,7 +230,7 @@ def _attribute_table(evaluation: Evaluation) -> Table:
 
 
 def _comparison_table(comparison: Comparison) -> Table:
-    """Return a row a figure: the paired difference, its interval, and who is better how often."""
+    """Return a row for each figure: the paired difference, its interval, and how often each is better."""
     rows = [
         (
             one.column,

@@ -104,7 +104,7 @@ def events(
 
 
 class _DrawingView:
-    """Shows how far the drawing is, and stops it between two pictures."""
+    """Shows progress, and stops the drawing between two pictures."""
 
     def __init__(self, shown: ExitStack, kind: ProgressKind) -> None:
         self.pictures = 0
@@ -114,7 +114,7 @@ class _DrawingView:
         self._stop = GracefulStop()
 
     def __call__(self, pictures: int, expected: int | None) -> None:
-        """Take note of one more picture; `KeyboardInterrupt` where the person stopped it."""
+        """Count one more picture; `KeyboardInterrupt` if the person stopped it."""
         self.pictures = pictures
         if self._reporter is None:
             self._shown.enter_context(self._stop)
@@ -126,7 +126,7 @@ class _DrawingView:
 
 
 def _print_totals(drawn: DrawnEvents, target: Path) -> None:
-    """Print a table of what there was."""
+    """Print a table of what was drawn."""
     totals, info = drawn.totals, drawn.info
     share = totals.positive / totals.events if totals.events else 0.0
     begin_s = (totals.first_us or 0) / 1e6
@@ -148,7 +148,7 @@ def _print_totals(drawn: DrawnEvents, target: Path) -> None:
 
 
 def _say_totals(drawn: DrawnEvents, target: Path) -> None:
-    """Print a line of JSON."""
+    """Print what was drawn as a line of JSON."""
     shape = {"format": drawn.info.codec, "width": drawn.info.width, "height": drawn.info.height}
     told = {"pictures": drawn.pictures, "damaged": drawn.damaged, "notes": list(drawn.notes)}
     say_json("end", file=str(target), **shape, **asdict(drawn.totals), **told)

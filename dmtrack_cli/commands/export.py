@@ -32,7 +32,7 @@ AnyFormat: TypeAlias = ResultFormat | PictureFormat | ViewerFormat
 
 
 def parse_format(text: str) -> AnyFormat:
-    """Read the name of a format; `BadParameter` where there is none of that name."""
+    """Read the name of a format; `BadParameter` if there is none of that name."""
     known: dict[str, AnyFormat] = {str(one): one for one in (*ResultFormat, *PictureFormat, *ViewerFormat)}
     if text not in known:
         raise typer.BadParameter(f"{text!r} is not one of {', '.join(known)}", param_hint="--format")
@@ -50,7 +50,7 @@ _FORMATS_OF: Final[dict[str, frozenset[AnyFormat]]] = {
     "--keyframe-px": frozenset({ResultFormat.CVAT_VIDEO, ResultFormat.LABEL_STUDIO}),
     "--every": frozenset({PictureFormat.CROPS}),
 }
-"""What each option is for."""
+"""The formats that each option is for."""
 _OF_MERGE: Final = frozenset({"--from", "--from-origin"})
 
 
@@ -242,7 +242,7 @@ def _export_pictures(
 
 
 def parse_side(text: str) -> int:
-    """Read the side of crops; `ConfigError`: it is no number of px, or none that `CropOptions` allows."""
+    """Read the side of crops; `ConfigError` unless it is a number of px that `CropOptions` allows."""
     side = next(one.option for one in declared_options(CropOptions) if one.place == ("side_px",))
     try:
         return int(side.within(whole(text)))

@@ -1,4 +1,4 @@
-"""`dmtrack export-model`: the network in a format that other programs run."""
+"""`dmtrack export-model`: the network in a format for other programs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from dmtrack_cli.option_groups import grouped
 
 
 class ModelFormat(StrEnum):
-    """What can be written."""
+    """The formats."""
 
     ONNX = "onnx"
 
 
 class ModelPrecision(StrEnum):
-    """Type of the numbers in the file."""
+    """Number format of the weights."""
 
     FP32 = "fp32"
     INT8 = "int8"

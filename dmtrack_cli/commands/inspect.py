@@ -95,7 +95,7 @@ def inspect(
 
 
 def _plan(folder: Path, modality: Modality | None) -> Plan | None:
-    """Return what `batch` would read in a folder; None if that is nothing, or no more than the folder."""
+    """Return the plan of what `batch` would read in a folder; None: nothing, or only the folder itself."""
     try:
         plan = plan_batch(folder, folder / ROOT, modality)
     except InputError:
@@ -105,7 +105,7 @@ def _plan(folder: Path, modality: Modality | None) -> Plan | None:
 
 
 def _say_runs(runs: Mapping[Path, Mapping[str, Any]], *, as_json: bool) -> None:
-    """Say how runs went, or how far they are, a row a run."""
+    """Print the state of runs, one a row."""
     if as_json:
         typer.echo(json.dumps({"runs": {str(folder): record for folder, record in runs.items()}}, indent=2))
         return

@@ -1,4 +1,4 @@
-"""`dmtrack review`: look at results, put them right, and have them tracked again."""
+"""`dmtrack review`: look at results, correct them, and have them tracked again."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def review(
 
 
 def _look(looked_at: Review, count: str, *, opens_browser: bool, quiet: bool) -> None:
-    """Serve the page until the person is done (`Stopped`: left before), and track what is left."""
+    """Serve the page until the person is done, and track the rest (`Stopped`: left before)."""
     session = ReviewSession(looked_at)
     what_for = f"look at {looked_at.folder}{count} in a browser (Ctrl-C ends; each action is kept):"
     try:

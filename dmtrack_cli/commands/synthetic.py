@@ -1,4 +1,4 @@
-"""`dmtrack synthetic`: a contact sheet of made-up training samples, to be looked at."""
+"""`dmtrack synthetic`: a contact sheet of synthetic training samples."""
 
 from __future__ import annotations
 

@@ -23,12 +23,12 @@ from dmtrack_cli.progress import ProgressKind, make_reporter, say_json
 from dmtrack_cli.shared_options import ProgressOption, QuietOption
 from dmtrack_cli.summary import say_end
 
-MOST_NAMED: Final = 6  # so many boxes are said at the start; the rest is counted
+MOST_NAMED: Final = 6  # most boxes printed at the start; the rest is counted
 PICK_TIMEOUT_S: Final = 600.0
 
 
 class PickKind(StrEnum):
-    """How the page on which boxes are drawn is shown."""
+    """How the page for drawing boxes is shown."""
 
     AUTO = "auto"
     WEB = "web"
@@ -64,7 +64,7 @@ def track(
     kind = ProgressKind.NONE if quiet else progress
 
     def draw(scene: DrawingScene) -> tuple[TargetStart, ...]:
-        from dmtrack_cli.review.drawing import draw_on_page  # a run whose boxes are given needs no server
+        from dmtrack_cli.review.drawing import draw_on_page  # only runs with boxes to draw need the server
 
         return draw_on_page(scene, pick_timeout, opens_browser=pick is not PickKind.WEB)
 
@@ -79,7 +79,7 @@ def track(
                 raise Stopped(f"the results in {run.folder} are as they were") from None
             say_end(run, kind, quiet=quiet)
             raise stopped_after(run.record.counts.frames, "frame", run.folder) from None
-        except DmtrackError:  # a live stream fell silent, or a disk is full
+        except DmtrackError:  # a live stream ended, or a disk is full
             if run.earlier is None and run.record.counts.frames:
                 say_end(run, kind, quiet=quiet)
             raise
@@ -91,7 +91,7 @@ def _execute(run: TrackRun, kind: ProgressKind, *, show: bool) -> None:
     """Track with progress and, if asked for, a window; a signal or `q` in the window ends it."""
     viewer = None
     if show:
-        from dmtrack_cli.viewer import open_viewer  # a run without a window needs none
+        from dmtrack_cli.viewer import open_viewer  # only needed for a window
 
         viewer = open_viewer(run.request.output.layout)
     reporter = make_reporter(kind, run.expected_frames, err)
@@ -116,7 +116,7 @@ def _say_remarks(remarks: Sequence[str], kind: ProgressKind, *, quiet: bool) -> 
 
 
 def _say_start(run: TrackRun, kind: ProgressKind, *, quiet: bool) -> None:
-    """Say what was found out rather than given."""
+    """Print what was found out rather than given."""
     targets = run.start.targets
     modality, reason = run.pairs.modality, run.pairs.modality_reason
     if kind is ProgressKind.JSON:

@@ -1,4 +1,4 @@
-"""`dmtrack train`: train a foundation from nothing, or the adapters of one modality on top of it."""
+"""`dmtrack train`: train a foundation from scratch, or the adapters of one modality on top of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`dmtrack weights`: add published checkpoints, list, show and verify what is there."""
+"""`dmtrack weights`: add published checkpoints; list, show and verify weights."""
 
 from __future__ import annotations
 
@@ -131,6 +131,6 @@ def _size(entry: WeightsFile) -> str:
 
 
 def _print(*lines: str) -> None:
-    """Print plain lines, unwrapped, so that a shell can cut them."""
+    """Print plain lines, unwrapped, so that a shell can process them."""
     for line in lines:
         out.print(line, markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`ReviewSession`: what the page says of a `Review`, and what it is told. No HTTP here."""
+"""`ReviewSession`: connects the page to a `Review`. No HTTP here."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from dmtrack_cli.review.server import Send
 
 Values = dict[str, Any]
 
-_STATES: Final = [None, *TrackState]  # the page gets their places in this list
+_STATES: Final = [None, *TrackState]  # the page gets indices into this list
 _MOST_DOUBTS: Final = 50
 _HIGHEST: Final = 2**31 - 1
-_HIGHEST_ID: Final = 2**53 - 1  # files hold no higher one, and no browser tells a higher one from the next
+_HIGHEST_ID: Final = 2**53 - 1  # the highest in files, and the highest exact integer of JavaScript
 
 
 class ReviewSession:
@@ -44,23 +44,22 @@ class ReviewSession:
 
     @property
     def name(self) -> str:
-        """What the recording is called."""
+        """The name of the recording."""
         return self._review.scene.name
 
     def setup(self) -> Values:
-        """Return what the page needs to know."""
+        """Return what the page needs at its start."""
         more = {"folder": str(self._review.folder), "detector": bool(self._review.seen)}
         return scene_setup(self._review.scene, "review") | more
 
     def touch(self) -> None:
-        """Do nothing: nobody waits."""
+        """Do nothing: there is no timeout."""
 
     def answer(self, question: str, body: bytes, send: Send) -> None:
-        """Answer what the page asks.
+        """Answer a request of the page.
 
-        `FormatError`: the question is malformed; `BoxError`: what the person wants makes no sense;
-        `OutOfDateError`: the page shows something that is no longer so; `OutputError`: the keyframes cannot
-        be written.
+        `FormatError`: the request is malformed; `BoxError`: the edit is invalid; `OutOfDateError`: the page
+        shows outdated keyframes; `OutputError`: the keyframes cannot be written.
         """
         values = json_in(body)
         if not isinstance(values, dict):
@@ -84,7 +83,7 @@ class ReviewSession:
 
 
 def _edit(values: Values) -> Edit:
-    """Return what a person does; `FormatError` where it is nothing that can be done."""
+    """Return the edit in a request; `FormatError` if there is no such edit."""
     what = values.get("do")
     target_id = _whole(values, "id", most=_HIGHEST_ID)
     if what == "remove":
@@ -146,7 +145,7 @@ def _detection_values(detection: Detection) -> Values:
 
 
 def _columns(rows: Sequence[TrackedBox]) -> dict[int, list[list[float | None]]]:
-    """Return frames, x, y, w, h, scores and numbers of the states of each target."""
+    """Return frames, x, y, w, h, scores and state indices of each target."""
     columns: dict[int, list[list[float | None]]] = {}
     for row in rows:
         score = None if row.score is None else round(row.score, 3)

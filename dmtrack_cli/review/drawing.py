@@ -1,4 +1,4 @@
-"""`PickSession`: a person draws where targets start, and the program waits for it. No HTTP here."""
+"""`PickSession`: a person draws the first boxes of targets, and the program waits. No HTTP here."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _POLL_S: Final = 0.2
 
 
 class PickSession:
-    """One drawing by one person; asked by the threads of the server and waited for by the program.
+    """One drawing by one person; called by the server's threads while the program waits for it.
 
     `timeout_s` is how long to wait for the next action.
     """
@@ -42,17 +42,17 @@ class PickSession:
 
     @property
     def name(self) -> str:
-        """What the recording is called."""
+        """The name of the recording."""
         return self.scene.name
 
     def setup(self) -> dict[str, Any]:
-        """Return what the page needs to know."""
+        """Return what the page needs at its start."""
         return scene_setup(self.scene, "pick")
 
     def answer(self, question: str, body: bytes, send: Send) -> None:
-        """Take the boxes, a sign of life, or the wish to cancel.
+        """Take the boxes, a sign of life, or a cancellation.
 
-        Answered first where the program then goes on, so that the page hears of it.
+        If the program then goes on, the answer is sent first, so that the page gets it.
         """
         if question == "submit":
             self.submit(body, lambda: send({"ok": True}))
@@ -62,15 +62,14 @@ class PickSession:
             self.cancel()
 
     def touch(self) -> None:
-        """Take note that the person did something: the time to wait begins anew."""
+        """Restart the timeout, because the person did something."""
         self._deadline_s = self._clock() + self._timeout_s
 
     def submit(self, body: bytes, answer: Callable[[], None] = lambda: None) -> None:
         """Take the boxes of the page: `{"boxes": [{"frame": 0, "x": 1, "y": 2, "w": 3, "h": 4}, ...]}`.
 
-        `answer` tells the page that they are taken, before the waiting ends and the server with it.
-        `FormatError`: it is not that; `BoxError`: there is no box, or one lies outside the frame or is too
-        small.
+        `answer` tells the page that they are accepted, before the wait and the server end. `FormatError`:
+        other JSON; `BoxError`: there is no box, or one lies outside the frame or is too small.
         """
         starts = self._parse(body)
         with self._lock:
@@ -124,13 +123,13 @@ class PickSession:
 def draw_on_page(
     scene: DrawingScene, timeout_s: float, *, opens_browser: bool = False
 ) -> tuple[TargetStart, ...]:
-    """Serve the page, say where it is, and return the boxes drawn on it.
+    """Serve the page, print its address, and return the boxes drawn on it.
 
-    Ctrl-C and termination end the wait even where they came ignored, as a shell hands them to what it
-    starts in the background.
+    Ctrl-C and termination end the wait even if they were ignored, as in programs that a shell starts in the
+    background.
 
-    `timeout_s` is how long to wait for the next action; `opens_browser`: where there is a desktop to open it
-    on. `BoxError`: nobody drew anything in time; `Stopped`: the person cancelled, on the page or with Ctrl-C.
+    `timeout_s` is how long to wait for the next action; `opens_browser` opens the page if there is a desktop.
+    `BoxError`: nobody drew anything in time; `Stopped`: the person cancelled, on the page or with Ctrl-C.
     """
     session = PickSession(scene, timeout_s)
     what_for = f"draw the targets in a browser (it waits {timeout_s:g} s for you each time; Ctrl-C stops):"
@@ -146,7 +145,7 @@ def draw_on_page(
 def scene_setup(scene: DrawingScene, mode: str) -> dict[str, Any]:
     """Return what the page needs to know of a scene.
 
-    `mode` is `pick`: where do targets start; or `review`: where are they wrong.
+    `mode` is `pick`, to draw first boxes, or `review`, to correct tracks.
     """
     rgb, modality = scene.first.rgb, scene.first.modality
     return {
@@ -164,7 +163,7 @@ def scene_setup(scene: DrawingScene, mode: str) -> dict[str, Any]:
 
 
 def json_in(body: bytes) -> object:
-    """Return the JSON of a request; `FormatError` where it is none."""
+    """Return the JSON of a request; `FormatError` if it is not JSON."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
@@ -172,7 +171,7 @@ def json_in(body: bytes) -> object:
 
 
 def box_in(row: dict[str, Any], where: str) -> Box:
-    """Return the box `x, y, w, h` of a JSON object; `FormatError`: a side is no number; or `BoxError`."""
+    """Return the box `x, y, w, h` of a JSON object; `FormatError`: a side is not a number; or `BoxError`."""
     return Box(*(_side(row, name, where) for name in "xywh"))
 
 

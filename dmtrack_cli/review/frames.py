@@ -1,4 +1,4 @@
-"""Frames of a recording as JPEG files, by index: what the slider of the web page asks for."""
+"""Frames of a recording as JPEG files by index, for the slider of the web page."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from dmtrack.video.picture_file import encoded_picture
 
 _KEPT: Final = 160
 _READ_BACK: Final = 24
-"""So many frames before one that lies behind are read with it: the next step is often one back."""
-_READ_ON: Final = 48  # a frame that is so few frames ahead is read on to; any other one means opening anew
+"""Frames read before one that lies behind the current frame: the next step is often one back."""
+_READ_ON: Final = 48  # a frame at most this far ahead is reached by reading on, others by reopening
 _QUALITY: Final = 92
 _CLOSE_WAIT_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class ShownFrame:
-    """A frame pair as a browser can show it."""
+    """A frame pair in a form that a browser can show."""
 
     index: int  # 0-based index of the RGB frame
     clock: str  # index and time, for people
@@ -41,9 +41,9 @@ class ShownFrame:
 
 
 class FrameShelf:
-    """Reads frames in any order, remembers the last ones, and may be asked by several threads.
+    """Reads frames in any order, caches the last ones, and may be used by several threads.
 
-    The first frame of the scene is there from the start.
+    The first frame of the scene is cached from the start.
     """
 
     def __init__(self, scene: DrawingScene) -> None:
@@ -55,7 +55,7 @@ class FrameShelf:
         self._next = 0
 
     def frame(self, index: int) -> ShownFrame:
-        """Return the frame `index`; where it is missing, the one after it.
+        """Return the frame `index`, or the next one if it is missing.
 
         `DmtrackError`: there is no such frame, or it cannot be read.
         """
@@ -66,7 +66,7 @@ class FrameShelf:
             return self._shown[index]
 
     def close(self) -> None:
-        """Close the recording, unless a frame is being read just now and takes long."""
+        """Close the recording, unless a slow read is in progress."""
         if self._lock.acquire(timeout=_CLOSE_WAIT_S):
             try:
                 self._close_source()

@@ -1,9 +1,9 @@
-"""One small page on 127.0.0.1 on which a person draws and corrects boxes, here or through a tunnel.
+"""A page on 127.0.0.1 on which a person draws and corrects boxes, here or through a tunnel.
 
-Whoever can open the page could change results, so the address holds a random token, and requests
-whose `Host` or `Origin` is another site's are refused: a page from elsewhere that the browser happens to
-show must not reach this one, not even when its name resolves to 127.0.0.1 (DNS rebinding). The names
-alone count, not the port, because `ssh -L` may use another one at its near end.
+Whoever can open the page can change results, so its address holds a random token, and requests whose `Host`
+or `Origin` is another site's are refused: a foreign page in the same browser must not reach this one, not
+even if its name resolves to 127.0.0.1 (DNS rebinding). Only names count, not the port, because `ssh -L` may
+use another one at its near end.
 """
 
 from __future__ import annotations
@@ -62,32 +62,31 @@ Send = Callable[[dict[str, Any]], None]
 
 
 class PageSession(Protocol):
-    """What stands behind the page; asked by several threads."""
+    """The program behind the page; called by several threads."""
 
     @property
     def name(self) -> str:
-        """What the recording is called."""
+        """The name of the recording."""
 
     @property
     def questions(self) -> Collection[str]:
-        """What the page may ask."""
+        """The requests that the page may send."""
 
     def setup(self) -> dict[str, Any]:
-        """Return what the page needs to know at once."""
+        """Return what the page needs at its start."""
 
     def touch(self) -> None:
-        """Take note that the person did something."""
+        """Record that the person did something."""
 
     def answer(self, question: str, body: bytes, send: Send) -> None:
-        """Answer one of `questions`; a `DmtrackError` is what to tell the person instead."""
+        """Answer one of `questions`; the text of a `DmtrackError` is shown to the person."""
 
 
 @contextlib.contextmanager
 def served(session: PageSession, shelf: FrameShelf, *what_for: str, opens_browser: bool) -> Iterator[None]:
-    """Serve the page while entered, and say where it is.
+    """Serve the page inside the `with` block, and print its address.
 
-    `what_for` is said before the address, a line each; `opens_browser`: where there is a desktop to open it
-    on.
+    `what_for` are lines to print before the address; `opens_browser` opens the page if there is a desktop.
     """
     with PageServer(session, shelf) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
@@ -95,7 +94,7 @@ def served(session: PageSession, shelf: FrameShelf, *what_for: str, opens_browse
         try:
             _say_where(server, *what_for)
             if opens_browser and _has_desktop():
-                # Aside: a browser of the terminal would hold the program up.
+                # In a thread: a browser in the terminal would block the program.
                 threading.Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
             yield
         finally:
@@ -110,7 +109,7 @@ def _has_desktop() -> bool:
 
 
 def _say_where(server: PageServer, *what_for: str) -> None:
-    """Print the address whatever `--quiet` says: without it nobody could go on."""
+    """Print the address even with `--quiet`: without it nobody could go on."""
     port = server.server_port
     lines = (
         *what_for,
@@ -125,7 +124,7 @@ def _say_where(server: PageServer, *what_for: str) -> None:
 class PageServer(ThreadingHTTPServer):
     """Listens on a free port of 127.0.0.1."""
 
-    allow_reuse_address = False  # with it, another program of Windows could take over the port
+    allow_reuse_address = False  # on Windows it would let another program take over the port
     daemon_threads = True  # browsers open connections in advance and never use them
 
     def __init__(self, session: PageSession, shelf: FrameShelf) -> None:
@@ -140,17 +139,17 @@ class PageServer(ThreadingHTTPServer):
         return f"http://{ADDRESS}:{self.server_port}/{self.token}/"
 
     def server_bind(self) -> None:
-        """Bind without asking a name server what this machine is called."""
+        """Bind without asking a name server for the name of this machine."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = ADDRESS, self.server_address[1]
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Note in the log what broke a request; the page can ask again."""
+        """Log the error of a request; the page can ask again."""
         _log.info("a request failed", exc_info=True)
 
 
 class _Refused(Exception):  # noqa: N818 - an answer, not a failure
-    """A request that is answered with a status and a sentence."""
+    """A request to answer with a status and a sentence."""
 
     def __init__(self, status: HTTPStatus, why: str) -> None:
         super().__init__(why)
@@ -158,7 +157,7 @@ class _Refused(Exception):  # noqa: N818 - an answer, not a failure
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers one request: who asks, then the token, then what is asked for."""
+    """Answers one request: checks the sender, then the token, then looks up what is asked for."""
 
     timeout = _SOCKET_TIMEOUT_S
     server_version = "dmtrack"
@@ -169,11 +168,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(self._get)
 
     def do_POST(self) -> None:
-        """Answer what the page asks."""
+        """Answer a request of the page."""
         self._answer(self._post)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: the first line of a request holds the token."""
+        """Log nothing: the first line of a request holds the token."""
 
     @property
     def _page(self) -> PageServer:
@@ -193,7 +192,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_json(HTTPStatus.BAD_REQUEST, {"error": str(error)})
 
     def _body(self) -> bytes:
-        """Read the body, also of a request that will be refused: else the answer may not arrive."""
+        """Read the body, also of a request that will be refused: otherwise the answer may not arrive."""
         if self.command == "GET":
             return b""
         length = self.headers.get("Content-Length", "")
