@@ -5,8 +5,8 @@
     for target in track("rgb.mp4", "thermal.mkv", boxes=[(10, 20, 30, 40)]):
         ...  # target.frame_index, target.time_s, target.box, target.score
 
-The names below are loaded when they are first used, so that `import dmtrack` costs nothing and whoever
-only reads boxes never loads torch.
+The names below are loaded on first use, so that `import dmtrack` costs nothing and programs that only read
+boxes never load torch.
 """
 
 from __future__ import annotations

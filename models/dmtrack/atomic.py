@@ -1,12 +1,11 @@
-"""Files that appear under their final name only when they are whole.
+"""Files that appear under their final name only when they are complete.
 
 While a run goes on, a result is written to `.NAME.part` beside its final name, and renamed when it is
-whole. Whatever happens (an error, Ctrl-C, a full disk, a kill), no half file ever carries the final name.
+complete. Whatever happens (an error, Ctrl-C, a full disk, a kill), no partial file ever has the final name.
 
-Every result goes through here, so here four things hold for all of them: what a command reads is never
-replaced by what it writes (`inputs_kept`), two runs never write the same file (`PartFile`, `held`), what lies
-under the temporary name, such as a link, is not followed, and names are such as every system takes
-(`portable_name`).
+Every result goes through here, so four guarantees hold for all of them: a command never overwrites its inputs
+(`inputs_kept`), two runs never write the same file (`PartFile`, `held`), anything already at the temporary
+name, such as a link, is not followed, and names are valid on every system (`portable_name`).
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ from dmtrack.errors import OutputError
 try:
     import fcntl
 except ImportError:  # pragma: no cover - Windows has no such module, and no locks here
-    CAN_LOCK = False  # but there an open file keeps its name, and only who made it can close it
+    CAN_LOCK = False  # but there an open file cannot be renamed or deleted by others
 else:
     CAN_LOCK = True
 
 _MAY_WRITE: Final = "choose a folder you may write to" if CAN_LOCK else "is it open in another program?"
-FLUSH_SECONDS: Final = 1.0  # what a kill -9 may lose
+FLUSH_SECONDS: Final = 1.0  # most that a kill -9 may lose
 FLUSH_BYTES: Final = 1 << 16
 
 _REASONS: Final = {
@@ -56,7 +55,7 @@ _REASONS: Final = {
 _BUSY: Final = "another run is writing here"
 _BUSY_HINT: Final = "wait for it or stop it, or choose another output"
 _ATTEMPTS: Final = 100
-_PATIENCE_S: Final = (0.02, 0.1, 0.5)  # virus scanners of Windows keep what is new open for a moment
+_PATIENCE_S: Final = (0.02, 0.1, 0.5)  # virus scanners on Windows briefly keep new files open
 _NEW_FILE: Final = (
     os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 )
@@ -68,27 +67,27 @@ _INPUTS: Final[ContextVar[tuple[Path, ...]]] = ContextVar("inputs", default=())
 
 
 def portable_name(text: str) -> str:
-    """Return text as a name that every system takes for a file or a folder; nothing where nothing is left.
+    """Return text as a name that every system accepts for a file or folder; empty if nothing is left.
 
     Spaces and letters of any script stay. Characters that some system forbids, a leading dash, dot or tilde,
-    and a trailing dot become `_`; the name of a device of Windows, such as `aux`, gets one.
+    and a trailing dot become `_`; a device name of Windows, such as `aux`, gets one appended.
     """
     name = re.sub(r"^[-.~]|[. ]$", "_", _FORBIDDEN.sub("_", text).strip())
     return _DEVICE.sub(r"\1_", name)
 
 
 def utf8(text: str) -> bytes:
-    r"""Return text as files hold it, with escapes (`\udce9`) for the bytes of names that are no UTF-8."""
+    r"""Encode text as UTF-8, with escapes (`\udce9`) for bytes of names that are not UTF-8."""
     return text.encode(errors="backslashreplace")
 
 
 def place_key(name: str) -> str:
-    """Return what two names share when some file system takes them for the same one."""
+    """Return a key that is equal for names that some file system takes for the same."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFKC", name).casefold())
 
 
 def output_error(error: OSError, path: Path | str) -> OutputError:
-    """Return the one-line `OutputError` that says why `path` cannot be written."""
+    """Return a one-line `OutputError` that says why `path` cannot be written."""
     what, hint = _REASONS.get(error.errno or 0, (f"cannot be written ({error.strerror or error})", None))
     return OutputError(what, where=path, hint=hint)
 
@@ -104,9 +103,9 @@ def os_errors_translated(path: Path | str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def inputs_kept(*paths: Path | str | None) -> Iterator[None]:
-    """While entered, no result takes the place of one of these files, whatever it is called there.
+    """Inside the block, refuse to replace any of these files by a result, under whatever name.
 
-    They are files, and folders of pictures, into which no picture is written either.
+    For folders of pictures, also refuse to write pictures into them.
     """
     before = _INPUTS.get()
     _INPUTS.set((*before, *(Path(path) for path in paths if path is not None)))
@@ -117,7 +116,7 @@ def inputs_kept(*paths: Path | str | None) -> Iterator[None]:
 
 
 def refuse_input(path: Path) -> None:
-    """Refuse to write to what is read: the same file by its path, a link to it, or another name of it.
+    """Refuse to overwrite an input: the same path, a link to it, or another name of the same file.
 
     `OutputError`: `path` is an input, or a picture that would lie among those of an input.
     """
@@ -133,14 +132,15 @@ def refuse_input(path: Path) -> None:
 def _is_same(path: Path, other: Path) -> bool:
     try:
         return path.samefile(other)
-    except (OSError, ValueError):  # one of them is not there
+    except (OSError, ValueError):  # one of them does not exist
         return False
 
 
 def try_lock(handle: int, *, shared: bool = False) -> bool:
-    """Lock an open file or folder against other processes, without waiting; closing it lets go.
+    """Lock an open file or folder against other processes, without waiting; closing it unlocks it.
 
-    False if somebody else holds it. Where there are no locks (some network disks) everybody gets one.
+    Returns False if another process holds it. Where locks are not supported (some network disks) it always
+    succeeds.
     """
     if not CAN_LOCK:
         return True
@@ -154,9 +154,9 @@ def try_lock(handle: int, *, shared: bool = False) -> bool:
 
 
 def require_closed(path: Path) -> None:
-    """Where there are no locks, make sure that nobody has a file open, and take it away.
+    """Where there are no locks, delete a file, which fails if another process has it open.
 
-    `OutputError`: somebody has.
+    `OutputError`: another process has.
     """
     if not CAN_LOCK:
         _take_away(path)
@@ -164,7 +164,7 @@ def require_closed(path: Path) -> None:
 
 @contextlib.contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Hold a folder that is there for one run: a second one that wants it is refused, by an `OutputError`."""
+    """Lock an existing folder for one run; a second run that wants it gets an `OutputError`."""
     if not CAN_LOCK:
         yield
         return
@@ -181,10 +181,10 @@ def held(folder: Path) -> Iterator[None]:
 class PartFile:
     """The temporary file of a result: new, empty, and this run's alone until it gets its final name.
 
-    What lies under that name already (of a run that was killed, or a link) is taken away, never followed.
+    Anything that already has the temporary name (a killed run's file, a link) is deleted, never followed.
 
-    `part` is the temporary name, in the same folder; `part_path` says the usual one. `OutputError`: it cannot
-    be made, another run is writing it, or it is an input.
+    `part` is the temporary name, in the same folder, by default `part_path`. `OutputError`: it cannot be
+    made, another run is writing it, or it is an input.
     """
 
     def __init__(self, path: Path, part: Path | None = None) -> None:
@@ -197,14 +197,14 @@ class PartFile:
         self._is_ours = True
 
     def file(self) -> BinaryIO:
-        """Return the file, open for writing; closing it does not give up the name."""
+        """Return the file, open for writing; closing it does not release the name."""
         with os_errors_translated(self.final):
             return self.path.open("rb+", buffering=0)
 
     def publish(self, *, durable: bool = True) -> None:
         """Give the file its final name; a second call does nothing.
 
-        `durable`: only once its bytes are on the disk. `OutputError`: it cannot be renamed; the temporary
+        `durable`: only after its bytes are on the disk. `OutputError`: it cannot be renamed; the temporary
         file stays, for `discard` or `let_go`.
         """
         if not self._is_ours:
@@ -228,7 +228,7 @@ class PartFile:
         self.path.replace(self.final)
 
     def discard(self) -> None:
-        """Leave nothing of it; after `publish` this does nothing."""
+        """Delete the temporary file; after `publish` this does nothing."""
         if not self._is_ours:
             return
         with os_errors_translated(self.final):
@@ -236,13 +236,13 @@ class PartFile:
                 self._close()
             try:
                 self.path.unlink(missing_ok=True)
-            except PermissionError:  # a library that failed has it open still: the next run takes it away
+            except PermissionError:  # a library still has it open after an error: the next run deletes it
                 if CAN_LOCK:
                     raise
         self.let_go()
 
     def let_go(self) -> None:
-        """Leave the temporary file to whoever comes next."""
+        """Leave the temporary file to the next run."""
         self._is_ours = False
         self._close()
 
@@ -253,14 +253,14 @@ class PartFile:
 
 
 def _made_alone(path: Path) -> int:
-    """Make a file that was not there and lock it; return its handle."""
+    """Create a file that did not exist and lock it; return its handle."""
     for _ in range(_ATTEMPTS):
         try:
             handle = os.open(path, _NEW_FILE, 0o666)
         except FileExistsError:
             _take_away(path)
             continue
-        with contextlib.suppress(FileNotFoundError):  # taken for a leftover, before it was locked
+        with contextlib.suppress(FileNotFoundError):  # deleted as a leftover before it was locked
             if not CAN_LOCK or (try_lock(handle) and os.path.samestat(os.fstat(handle), path.lstat())):
                 return handle
         os.close(handle)
@@ -268,7 +268,7 @@ def _made_alone(path: Path) -> int:
 
 
 def _take_away(path: Path) -> None:
-    """Remove what a run that is over has left at a temporary name, or what somebody has put there."""
+    """Delete the leftover of a finished run at a temporary name, or anything else that is there."""
     try:
         if stat.S_ISDIR(path.lstat().st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -286,7 +286,7 @@ def _take_away(path: Path) -> None:
         if not try_lock(handle):
             raise OutputError(_BUSY, where=path, hint=_BUSY_HINT)
         with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(handle), path.lstat()):  # else somebody else was quicker
+            if os.path.samestat(os.fstat(handle), path.lstat()):  # else another process was quicker
                 path.unlink()
     finally:
         os.close(handle)
@@ -298,10 +298,11 @@ def part_path(path: Path) -> Path:
 
 
 def prepare_folder(folder: Path, names: Iterable[str] = (), *, overwrite: bool = False) -> Path:
-    """Make `folder`, make sure that `names` can be written there, before any work is done, and return it.
+    """Make `folder` if need be, and check that `names` can be written there, before any work is done.
 
-    It is made with its parents when missing. With `overwrite` results of these names may exist; they stay
-    until the new ones are whole. `OutputError`: a result exists, or the folder cannot be made or written to.
+    Missing parents are made, too. With `overwrite` results of these names may exist; they stay until the new
+    ones are complete. Returns `folder`. `OutputError`: a result exists, or the folder cannot be made or
+    written to.
     """
     make_folder(folder)
     for name in names:
@@ -318,7 +319,7 @@ def prepare_folder(folder: Path, names: Iterable[str] = (), *, overwrite: bool =
 
 
 def make_folder(folder: Path) -> Path:
-    """Make a folder with its parents where it is missing, and return it; `OutputError` where it cannot be."""
+    """Make a folder and its parents if they are missing, and return it; `OutputError` if that fails."""
     with os_errors_translated(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -326,7 +327,7 @@ def make_folder(folder: Path) -> Path:
 
 @contextlib.contextmanager
 def scratch_folder(folder: Path) -> Iterator[Path]:
-    """Make a folder anew for the block, and leave nothing of it behind; `OutputError` where it cannot be."""
+    """Make a new folder for the block, and delete it at the end; `OutputError` if it cannot be made."""
     try:
         with os_errors_translated(folder):
             shutil.rmtree(folder, ignore_errors=True)
@@ -337,7 +338,7 @@ def scratch_folder(folder: Path) -> Iterator[Path]:
 
 
 def reserve(path: Path, *, overwrite: bool = False) -> Path:
-    """Make sure that `path` can be written, and return it; errors as in `prepare_folder`."""
+    """Check that `path` can be written, and return it; errors as in `prepare_folder`."""
     prepare_folder(path.parent, [path.name], overwrite=overwrite)
     return path
 
@@ -350,17 +351,17 @@ def _refuse_existing(path: Path, *, overwrite: bool) -> None:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         exists = path.exists() or path.is_symlink()
         if exists and overwrite and not CAN_LOCK:
-            path.rename(path)  # Windows refuses that while another program has it open
+            path.rename(path)  # Windows refuses this while another program has the file open
     if exists and not overwrite:
         raise OutputError("this result exists already", where=path, hint="give --overwrite or another output")
 
 
 @contextlib.contextmanager
 def whole_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
-    """Replace `path` in one step by what is written in the block: a reader sees the old file or the new one.
+    """Replace `path` in one step by what is written in the block: readers see the old file or the new one.
 
-    `durable`: the new one gets its name only once its bytes are on the disk. `OutputError`: the file cannot
-    be written; an old one is left as it was, as after any exception.
+    `durable`: the new one gets its name only after its bytes are on the disk. `OutputError`: the file cannot
+    be written; an old one stays as it was, as after any exception.
     """
     part = PartFile(path)
     try:
@@ -382,8 +383,8 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
 class LineFile:
     """A text file that grows line by line under a temporary name.
 
-    Lines are kept back for at most `FLUSH_SECONDS` or `FLUSH_BYTES`. When the disk is full, the file is
-    cut back to its last whole line and can still be committed.
+    Lines are buffered for at most `FLUSH_SECONDS` or `FLUSH_BYTES`. If the disk is full, the file is cut back
+    to its last complete line and can still be committed.
 
     `header` is the first line, with its line end; with `overwrite` an existing file is replaced on `commit`.
     `OutputError`: the result exists, or its folder cannot be made or written to.
@@ -399,9 +400,9 @@ class LineFile:
         self._failed = False
 
     def append(self, lines: str) -> None:
-        """Add whole lines (each with its line end).
+        """Add complete lines, each with its line end.
 
-        `OutputError`: they cannot be written; the file then takes no more and keeps what it has.
+        `OutputError`: they cannot be written; the file then accepts no more and keeps what it has.
         """
         if self._failed:
             raise OutputError("writing failed before", where=self._path)
@@ -410,9 +411,9 @@ class LineFile:
             self._flush()
 
     def commit(self) -> None:
-        """Write what is left and give the file its final name; a second call does nothing.
+        """Write the buffered lines and give the file its final name; a second call does nothing.
 
-        `OutputError`: the last lines or the name could not be written. What is whole is kept.
+        `OutputError`: the last lines or the name could not be written. Complete lines are kept.
         """
         if self._file.closed:
             return
@@ -423,7 +424,7 @@ class LineFile:
             self._rename()
 
     def discard(self) -> None:
-        """Close the file and leave nothing of it; after `commit` this does nothing."""
+        """Close the file and delete it; after `commit` this does nothing."""
         if self._file.closed:
             return
         self._file.close()
@@ -431,7 +432,7 @@ class LineFile:
 
     def _flush(self) -> None:
         try:
-            # Always from the last known end: an interrupt between two writes repeats, never tears.
+            # Always from the last known end, so that an interrupt between two writes repeats them, not tears.
             self._file.seek(self._written_bytes)
             while self._pending:
                 written = self._file.write(self._pending)

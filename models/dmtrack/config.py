@@ -1,8 +1,7 @@
-"""Every number of the network and the tracker, in frozen dataclasses with their source.
+"""All numbers of the network and the tracker, in frozen dataclasses with their source.
 
-`ModelConfig` fixes shapes (what a weights file must fit), `TrackerConfig` fixes the inference
-protocol (what may change without retraining). Training numbers live in
-`dmtrack.training.train_config`.
+`ModelConfig` fixes shapes (which a weights file must fit), `TrackerConfig` the inference protocol (which may
+change without retraining). Training numbers are in `dmtrack.training.train_config`.
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 from dmtrack.errors import ConfigError
 from dmtrack.numbers import shown
 
-#: Numbers of the network's big products, and what a person may ask for.
+#: Precision of the network's large products, and what a person may ask for.
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 PrecisionChoice = Literal["auto", Precision]
-#: What computes the network; `eager` is `torch` with every step run from Python.
+#: What computes the network; `eager` is `torch` without CUDA graphs.
 Backend = Literal["auto", "openvino", "torch", "eager"]
 Pace = Literal["off", "auto"]  # whether every target is searched in every frame, see `TrackerConfig.pace`
 
 
 def chosen(name: str, value: str, literal: Any) -> Any:  # noqa: ANN401 - a `Literal` has no type
-    """Return a value that must be one of a `Literal`; a `ConfigError` names those that are."""
+    """Return a value that must be one of a `Literal`; else a `ConfigError` lists them."""
     if value not in get_args(literal):
         raise ConfigError(
             f"unknown {name} {shown(str(value))}", hint=f"one of: {', '.join(get_args(literal))}"
@@ -46,7 +45,7 @@ def _kinds(config: type) -> dict[str, Any]:
 
 
 class _Config:
-    """Dictionary round trip with unknown keys named; shared by the frozen configurations."""
+    """Dictionary round trip that names unknown keys; shared by the frozen configurations."""
 
     __slots__ = ()
 
@@ -65,7 +64,7 @@ class _Config:
         return cls(**values)
 
     def _require_plain(self) -> None:
-        """Raise `ConfigError` unless fields hold what their types say, and numbers are finite, not huge."""
+        """Raise `ConfigError` unless fields have their types, and numbers are finite and not huge."""
         for name, kind in _kinds(type(self)).items():  # type: ignore[arg-type]  # a type is hashable
             value = getattr(self, name)
             if get_origin(kind) is Literal:
@@ -99,10 +98,10 @@ class ModelConfig(_Config):
         heads: Attention heads; `width` must be divisible by it.
         mlp_ratio: Hidden width of the MLP over `width`.
         stem: `patch` (one 16x16 convolution, published), `conv` (four stride-2 convolutions,
-            which learns faster from nothing), or `lite` (the same with ImageNet stages beside it).
+            which learns faster from scratch), or `lite` (the same with ImageNet stages beside it).
         template_size: Side of a template crop in px.
         search_size: Side of the search crop in px.
-        memory_frames: Number T of templates the tracker feeds. Nothing is sized by it.
+        memory_frames: Number T of templates in the tracker's memory. No tensor's size depends on it.
         head_width: Channels of the first layer of each head tower; halved in the next three.
         temporal_width: Inner width of a spatio-temporal adapter (STMA).
         shallow_width: Inner width of a shallow complementary adapter (PMCA).
@@ -111,9 +110,9 @@ class ModelConfig(_Config):
             leaves a frozen one-stream head on its own scale.
         aux_share: With `mean`: share of the second stream, in (0, 1).
         drop_path_rate: Stochastic depth of the last block, rising linearly from 0. Training only.
-        template_prompt: Template tokens are told which part of them the target's box covers (the token
-            types of LoRAT, arXiv 2403.05231), so that the box's shape is known, not guessed. Published: no.
-        quality_head: A fourth tower of the head predicts how well each cell's box overlaps the target;
+        template_prompt: Mark the template tokens that the target's box covers (the token types of LoRAT,
+            arXiv 2403.05231), so that the box's shape is known, not guessed. Published: no.
+        quality_head: A fourth tower of the head predicts the overlap of each cell's box with the target;
             it becomes the score (IoU-Net, arXiv 1807.11590). Published: no.
     """
 
@@ -196,7 +195,7 @@ BASE = ModelConfig(
     head_width=256,
 )
 
-#: The bundled network, small enough to be trained from nothing on a CPU.
+#: The bundled network, small enough to be trained from scratch on a CPU.
 TINY = ModelConfig(
     name="tiny",
     width=192,
@@ -220,7 +219,7 @@ PRESETS: Mapping[str, ModelConfig] = {"base": BASE, "tiny": TINY}
 
 
 def model_preset(name: str, modality: str | None = None) -> ModelConfig:
-    """Return the preset `name`, with the memory the paper uses for `modality`.
+    """Return the preset `name`, with the paper's memory for `modality`.
 
     `name` is `base` or `tiny`; only `base` with `depth` differs (2 templates). `ConfigError`: there is no
     such preset.
@@ -242,37 +241,36 @@ class TrackerConfig(_Config):
     Attributes:
         template_factor: Template crop side over sqrt(w h).
         search_factor: Search crop side over sqrt(w h).
-        min_size_px: Smallest side of the box that is followed, and the part of it that must stay inside
-            the frame.
-        min_shown_px: The same of the box that is reported, where it is less (published: it is not).
-        edge_error_px: How far apart the edges of two good boxes of one target are; lowers the reported
-            score of small targets, see `dmtrack.tracking.tracker`. 0 is off.
+        min_size_px: Smallest side of the tracked box, and the part of it that must stay inside the frame.
+        min_shown_px: The same for the reported box, if it is less (published: the same).
+        edge_error_px: Typical distance between the edges of two good boxes of one target; lowers the
+            reported score of small targets, see `dmtrack.tracking.tracker`. 0 is off.
         window: `multiply` (published): response = Hann x score. `add`: response =
             (1 - window_weight) x penalty x score + window_weight x Hann.
         window_weight: Weight of the Hann window with `window="add"`.
         size_penalty: Strength k of exp(-k (change - 1)) for jumps in scale and aspect ratio, applied to
             every cell's own predicted size before the peak is chosen. 0 is off. `window="add"` only.
         size_inertia: Share of the previous box size kept in the new one, in [0, 1). 0 is off.
-        voting: Report the mean of the boxes of all cells that overlap the chosen one, by their squared
-            scores, instead of its box alone, which goes on being followed.
+        voting: Report the mean of the boxes of all cells that overlap the chosen one, weighted by squared
+            score, instead of the chosen box, which is still the one that is tracked.
         anchor: Keep the first template for ever in the memory's oldest place.
         update_interval: Frames between template updates; 1 is every frame.
-        update_score: A template is stored only from a frame whose score is at least this. 0 is always.
+        update_score: Store a template only from a frame with at least this score. 0 is always.
         recovery: Doubt, lose and find targets again by their score (published: no; every box is
             `tracked`). The thresholds are meant for a score that is the expected overlap.
         uncertain_score: Below it a box is `uncertain` and gives no template.
-        lost_after: Uncertain frames in a row after which a target is `lost`: its last trusted box is held
-            while it is looked for, first nearby, and after as many frames again all over the frame.
-        found_score: A lost target is taken up again at this score.
-        sweep_interval: Frames between two looks that go beyond the neighbourhood.
-        sweep_windows: Search regions of such a look.
-        leaps: Where the camera's motion, or its own last step once more, takes a target farther than 0.6 of
-            its size, look for it there, besides where it was.
+        lost_after: Consecutive uncertain frames after which a target is `lost`: its last trusted box is held
+            while it is searched, first nearby, and after as many frames again all over the frame.
+        found_score: A lost target is resumed at this score.
+        sweep_interval: Frames between two searches beyond the neighbourhood.
+        sweep_windows: Number of search regions in such a search.
+        leaps: Where the camera's motion, or the target's own last step repeated, takes a target further than
+            0.6 of its size, search for it there, too.
         aux_backup: Where RGB has lost more of its contrast or sharpness since the target's first template
             than the second stream has, the head reads as much of the second stream as of RGB, see
             `dmtrack.tracking.fading`.
-        pace: Every other frame a target that is sure and slow is not searched, but moved on as it moved;
-            half the cost of many targets. Not in a frame that is due for a new template.
+        pace: Search a target that is sure and slow in every second frame only, and move it by its own motion
+            in between, which halves the cost of many targets. Frames due for a new template are searched.
     """
 
     template_factor: float = 2.0
@@ -318,9 +316,9 @@ class TrackerConfig(_Config):
 #: The published protocol: every frame updates the memory, the score is windowed, nothing is gated.
 PUBLISHED_TRACKER = TrackerConfig()
 
-#: The protocol of the bundled weights: the window is added, jumps in size are penalised and damped, the
-#: first template stays in the memory, and the recent one is renewed only by a frame that is sure: where
-#: somebody passes, it would show both, and the other one may be followed then. Renewed by every frame, as
+#: The protocol of the bundled weights: the window is added, jumps in size are penalised and damped, the first
+#: template stays in the memory, and the recent one is only renewed at a high score. A template taken while
+#: somebody passes would show both, and the wrong one might be tracked then. Renewed in every frame, as
 #: published, it drifted off the target on two of nine real clips.
 TINY_TRACKER = TrackerConfig(
     window="add",
@@ -345,8 +343,8 @@ def tracker_preset(network: str) -> TrackerConfig:
 
 
 def installed_version() -> str:
-    """Return the version of dmtrack as it was installed, which `dmtrack.__version__` is."""
-    import importlib.metadata  # 30 ms that only this needs
+    """Return the installed version of dmtrack, which is `dmtrack.__version__`."""
+    import importlib.metadata  # takes 30 ms, and only this function needs it
 
     try:
         return importlib.metadata.version("dmtrack")

@@ -1,4 +1,4 @@
-"""What this machine can do, and what keeps it from tracking."""
+"""What this machine can do, and why it may not track."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PACKAGES: Final = (
 
 
 class State(StrEnum):
-    """What a finding means for tracking."""
+    """The meaning of a finding for tracking."""
 
     OK = "ok"
     NOTE = "note"
@@ -34,15 +34,15 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
-    topic: str  # what it is about
-    state: State  # whether tracking works with it; a note says what does not but is not needed
+    topic: str
+    state: State  # a note is a limitation that tracking can do without
     detail: str  # what was found
 
 
 def findings() -> Iterator[Finding]:
-    """Look at everything that tracking needs or can use, one after the other."""
+    """Check everything that tracking needs or can use, one after the other."""
     yield from _programs()
     yield from _network()
     yield from _codecs()

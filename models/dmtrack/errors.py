@@ -1,11 +1,11 @@
-"""Every error the library raises on purpose, and the exit code each one maps to.
+"""Every error that the library raises on purpose, and its exit code.
 
     DmtrackError                1  a defect, or an error with no better home
-    |-- InputError              3  what the person handed us cannot be used
+    |-- InputError              3  an input cannot be used
     |   |-- VideoError             a video, image folder or stream cannot be opened
     |   |-- DecodeError            it opened, but its frames cannot be decoded
     |   |-- PairingError           the two streams cannot be paired in time
-    |   |-- AlignmentError         how two cameras go together cannot be found out
+    |   |-- AlignmentError         the alignment of two cameras cannot be found
     |   |-- BoxError               a target box is malformed or outside the frame
     |   |-- FormatError            a text or binary file is not in the stated format
     |   `-- DatasetError           a data-set folder is incomplete or unknown
@@ -14,7 +14,7 @@
     `-- OutputError             5  a result exists already or cannot be written
 
 Foreign exceptions (PyAV, OpenCV, the operating system) are translated once, where the foreign library is
-called, with file, frame and time: `translated` is that boundary, the only place that catches whatever comes.
+called, with file, frame and time: `translated` is that boundary, the only place that catches everything.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 LONGEST_MESSAGE: Final = 1000
-"""Characters of a message; a file decides what is quoted from it, and may be long."""
+"""Most characters of a message, which may quote from a file."""
 _LONGEST_REASON: Final = 200
-_PANICS: Final = "pyo3_runtime"  # where the panic of a library in Rust comes from, which is no `Exception`
+_PANICS: Final = "pyo3_runtime"  # module of the panics of Rust libraries, which are not `Exception`s
 
 
 def printable(text: str) -> str:
-    r"""Return `text` with what no terminal or UTF-8 file can show as escapes (`\n`, `\x1b`, `\udc80`)."""
+    r"""Return `text` with everything that a terminal or UTF-8 file cannot show as escapes (`\n`, `\x1b`)."""
     if text.isprintable():
         return text
     return "".join(
@@ -47,7 +47,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def listed(words: Sequence[str], most: int) -> str:
-    """Return `a, b and 3 more`: the first `most` of them, and how many others there are."""
+    """Return `a, b and 3 more`: the first `most` words, and the number of the others."""
     more = f" and {len(words) - most} more" if len(words) > most else ""
     return ", ".join(words[:most]) + more
 
@@ -56,15 +56,15 @@ _STANDS_FOR: Final[dict[str, str]] = {}
 
 
 def stands_for(folder: Path, origin: Path) -> None:
-    """Let messages name `origin` where they would name `folder`, in which it was unpacked for a while."""
+    """Let messages name `origin` instead of `folder`, into which it was unpacked for a while."""
     _STANDS_FOR[str(folder)] = str(origin)
 
 
 def one_line(text: str, longest: int = LONGEST_MESSAGE) -> str:
-    """Return text as one line that steers no terminal, its middle left out where it is too long."""
+    """Return text as one line without control characters, with its middle left out if it is too long."""
     for folder, origin in _STANDS_FOR.items():
         text = text.replace(folder, origin)
-    if len(text) > 2 * longest:  # quick, whatever a file says
+    if len(text) > 2 * longest:  # fast for texts of any length
         text = f"{text[:longest]} {text[-longest:]}"
     line = printable(" ".join(text.split()))
     return line if len(line) <= longest else f"{line[: longest * 2 // 3]} … {line[-longest // 4 :]}"
@@ -95,7 +95,7 @@ class DmtrackError(Exception):
 
 
 class InputError(DmtrackError):
-    """What the person handed us cannot be used."""
+    """An input cannot be used."""
 
     exit_code = 3
 
@@ -113,7 +113,7 @@ class PairingError(InputError):
 
 
 class AlignmentError(InputError):
-    """How two cameras go together, in space or in time, cannot be found out."""
+    """The alignment of two cameras, in space or in time, cannot be found."""
 
 
 class BoxError(InputError):
@@ -125,7 +125,7 @@ class FormatError(InputError):
 
 
 class DatasetError(InputError):
-    """A data-set folder is incomplete or of no known layout."""
+    """A data-set folder is incomplete or has no known layout."""
 
 
 class ConfigError(DmtrackError):
@@ -154,12 +154,12 @@ def translated(
     where: object = None,
     hint: str | None = None,
 ) -> Iterator[None]:
-    """Turn whatever foreign code raises in the block into one of our errors: `where: what (reason); hint`.
+    """Turn any foreign exception in the block into one of our errors: `where: what (reason); hint`.
 
-    Interrupts pass through, and so do errors of ours; one that does not say where gets `where`.
+    Interrupts and our own errors pass through; an error of ours without `where` gets this one.
 
-    `what` went wrong, in words or a function that says them then; `where` is the file, row or option
-    concerned; `hint` is what the person can do about it. `DmtrackError`: the block raised something.
+    `what` went wrong, as text or a function that returns it; `where` is the file, row or option concerned;
+    `hint` is what the person can do about it. `DmtrackError`: the block raised something.
     """
     try:
         yield
@@ -172,14 +172,14 @@ def translated(
             raise
         is_of_the_system = isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
         if is_of_the_system and type(error).__module__ == "builtins":
-            what, hint = "cannot be read", None  # it is missing, a folder, or forbidden
+            what, hint = "cannot be read", None  # the file is missing, a folder, or forbidden
         said = what if isinstance(what, str) else what()
         raise error_type(f"{said} ({reason_of(error)})", where=where, hint=hint) from error
 
 
 @contextmanager
 def library_needed(what: str, hint: str) -> Iterator[None]:
-    """Turn the failure of an import in the block into a `ConfigError`: what needs it, and how to get it."""
+    """Turn a failing import in the block into a `ConfigError`: what needs it, and how to install it."""
     try:
         yield
     except ImportError as error:
@@ -187,7 +187,7 @@ def library_needed(what: str, hint: str) -> Iterator[None]:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return what a foreign exception says, in one line, without numbers of errors and names of functions."""
+    """Return the message of a foreign exception in one line, without error numbers and function names."""
     if isinstance(error, MemoryError):
         return "it needs more memory than there is"
     if isinstance(error, RecursionError):

@@ -1,8 +1,9 @@
-"""Numbers as people and files write them: the one reader of text, of the numbers in it, and of those in JSON.
+"""Reading of numbers, as people and files write them, and of texts and JSON with numbers.
 
-Python's own `float`, `int` and `Fraction` read more than anybody means (`1_000`, digits of every script),
-and `Fraction("1e999999999")` never ends. What is read here is plain: ASCII digits, a point, an exponent;
-short, and no larger than what is measured. Every function raises `ValueError`, in words for people.
+Python's own `float`, `int` and `Fraction` accept too much (`1_000`, digits of every script), and
+`Fraction("1e999999999")` never ends. Here only plain numbers are accepted: ASCII digits, a point, an
+exponent; short, and no larger than real measurements. Every function raises `ValueError`, in words for
+people.
 """
 
 from __future__ import annotations
@@ -21,23 +22,23 @@ from typing import Final
 _REAL: Final = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,4})?", re.ASCII)
 _NOT_FINITE: Final = re.compile(r"[-+]?(?:nan|inf|infinity)", re.ASCII | re.IGNORECASE)
 _WHOLE: Final = re.compile(r"[-+]?\d{1,18}", re.ASCII)
-_FIELD_END: Final = re.compile(r",?[;\s]+")  # a comma before a blank is within no number
+_FIELD_END: Final = re.compile(r",?[;\s]+")  # a comma before a blank is not part of a number
 _FIELD: Final = re.compile(r"[-+]?\d+(?:,\d+)?(?:[eE][-+]?\d+)?|nan", re.ASCII | re.IGNORECASE)
 _DECIMAL: Final = re.compile(r"(\d),(\d)", re.ASCII)
 _LEADING_ZERO: Final = re.compile(r",0\d", re.ASCII)
 _BOTH: Final = re.compile(r"[-+]?\d+(?:,[-+]?\d+){5,}", re.ASCII)
 """Numbers without a point, and commas alone between them."""
-_MANY_ROWS: Final = 10  # in so many a target would not stay within the ten uppermost lines of a picture
+_MANY_ROWS: Final = 10  # in so many rows a target would not stay within the ten top lines of a picture
 _COMMA: Final = re.compile(r"[-+]?\d+,\d+", re.ASCII)
 _JSON_NAME: Final = re.compile(r'"([^"\\]{1,40})"\s*:')
 _LONGEST: Final = 400
-"""Characters of a number: a 64-bit float written out in full has fewer, unless it is next to nothing."""
+"""Most characters of a number: even a 64-bit float written out in full has fewer, unless it is tiny."""
 _LARGEST: Final = 10**20  # nanoseconds since 1970 have 19 digits
 _LARGEST_WHOLE: Final = 2**63
 
 
 def file_bytes(path: Path) -> bytes:
-    """Return the content of a file, and wait for none: a pipe or a device may never end.
+    """Return the content of a regular file; others, such as a pipe or a device, may never end.
 
     `OSError`: it cannot be read.
     """
@@ -48,7 +49,7 @@ def file_bytes(path: Path) -> bytes:
 
 
 def file_text(path: Path) -> str:
-    """Return the text of a file: UTF-8, or what begins with the mark of UTF-16, as Windows writes it.
+    """Return the text of a file: UTF-8, or UTF-16 with a byte order mark, as Windows writes it.
 
     `OSError`: it cannot be read.
     """
@@ -61,7 +62,7 @@ def file_text(path: Path) -> str:
 
 
 def real(text: str) -> float:
-    """Return a number, which may be NaN or infinite (`nan`, `inf`, or too large for 64 bits)."""
+    """Read a number, which may be NaN or infinite (`nan`, `inf`, or too large for 64 bits)."""
     word = text.strip()
     if len(word) > _LONGEST or not (_REAL.fullmatch(word) or _NOT_FINITE.fullmatch(word)):
         raise ValueError(_complaint(word))
@@ -69,7 +70,7 @@ def real(text: str) -> float:
 
 
 def finite(text: str) -> float:
-    """Return a number that is finite."""
+    """Read a finite number."""
     value = real(text)
     if not math.isfinite(value):
         raise ValueError(f"{shown(text)} is not a finite number")
@@ -77,7 +78,7 @@ def finite(text: str) -> float:
 
 
 def whole(text: str) -> int:
-    """Return a whole number of at most 18 digits."""
+    """Read a whole number of at most 18 digits."""
     word = text.strip()
     if not _WHOLE.fullmatch(word):
         is_long = word.lstrip("+-").isdecimal() and word.isascii()
@@ -86,7 +87,7 @@ def whole(text: str) -> int:
 
 
 def exact(text: str) -> Fraction:
-    """Return `0.1`, `-12.5`, `1e-3` or `1001/1000` without rounding, at most 20 digits from the point."""
+    """Read `0.1`, `-12.5`, `1e-3` or `1001/1000` without rounding, at most 20 digits from the point."""
     over, _, under = text.partition("/")
     values = [finite(part) for part in (over, under or "1")]
     if not values[1]:
@@ -97,11 +98,11 @@ def exact(text: str) -> Fraction:
 
 
 def with_points(text: str) -> str:
-    """Return a table of numbers with points for decimal commas, as spreadsheets in half of Europe write them.
+    """Return a table of numbers with decimal points for decimal commas, which many spreadsheets write.
 
-    Commas are decimal where semicolons or blanks stand between the numbers, which the first row tells.
-    Whether `10,20 30,40` is two numbers or two corners nobody can tell, unless a row has a number without a
-    comma, or one with a fraction that begins with 0.
+    Commas are decimal if semicolons or blanks separate the numbers of the first row. `10,20 30,40` may be two
+    numbers or two corners, which is an error unless some field has no comma, or a fraction that begins with
+    0.
     """
     lines = [line for line in text.splitlines() if line.strip()]
     first = lines[0] if lines else ""
@@ -118,16 +119,17 @@ def with_points(text: str) -> str:
 
 
 def has_decimal_commas(line: str) -> bool:
-    """Return whether commas stand within the numbers of a line: semicolons or blanks part them."""
+    """Return whether commas are within the numbers of a line, which semicolons or blanks separate."""
     fields = _FIELD_END.split(line.strip(" ;\t,"))
     has_commas = any("," in field for field in fields)
     return len(fields) > 1 and has_commas and all(_FIELD.fullmatch(field) for field in fields)
 
 
 def _has_commas_within(lines: Sequence[str]) -> bool:
-    """Tell `14,0000,23,5000` from whole numbers: those never begin with a 0, nor has every second one digit.
+    """Tell numbers such as `14,0000,23,5000` from whole numbers.
 
-    Where it is not four corners, the first two may be a frame and an id, which some pad with zeros.
+    Whole numbers never begin with 0, nor has every second one a single digit. In rows other than four corners
+    the first two may be a frame and an id, which some pad with zeros.
     """
     rows = [line.strip().split(",") for line in lines if _BOTH.fullmatch(line.strip())]
     places = [row if len(row) == 8 else row[2:] for row in rows]
@@ -138,7 +140,7 @@ def _has_commas_within(lines: Sequence[str]) -> bool:
 
 
 def json_value(text: str) -> object:
-    """Return what a JSON document holds; a whole number in it fits into 64 bits."""
+    """Return the value of a JSON document; whole numbers in it must fit into 64 bits."""
 
     def whole_of(digits: str) -> int:
         try:
@@ -157,7 +159,7 @@ def json_value(text: str) -> object:
 
 
 def shown(text: str, longest: int = 40) -> str:
-    """Return text in quotes for a message, cut where it is long."""
+    """Return text in quotes for a message, cut if it is long."""
     return repr(text if len(text) <= longest else f"{text[: longest - 1]}…")
 
 

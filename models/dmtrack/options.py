@@ -1,4 +1,4 @@
-"""Options, declared once: an option type says of each field what it is called on a command line.
+"""Options, declared once: an option type says how each of its fields is given on a command line.
 
     @dataclass(frozen=True, slots=True)
     class Options:
@@ -6,10 +6,10 @@
             Fraction, Option("--offset-ms", "Added to the times.", parse=seconds_of_ms, write=ms_text)
         ] = Fraction(0)
 
-Whoever calls the library gives fields their values and never meets an `Option`. A command line shows what
-`declared_options` yields, and makes the type of it with `built`; `command_words` is the way back. Fields that
-are option types themselves belong to it; fields without an `Option` are for callers alone. A class attribute
-`PANEL` is the heading of all options of a type.
+Callers of the library set fields and never need an `Option`. A command line presents `declared_options`, and
+makes the object with `built`; `command_words` is the way back. Fields that are option types themselves are
+included; fields without an `Option` are for callers only. A class attribute `PANEL` is the heading of all
+options of a type.
 """
 
 from __future__ import annotations
@@ -35,33 +35,33 @@ class Option:
     # `--fit`, `-o --output`, `--anchor/--no-anchor`; without a dash it is a positional argument
     names: str
     help: str  # a sentence for people
-    metavar: str | None = None  # what stands for its value in the help
-    panel: str | None = None  # under which heading it is listed; None: that of its type
-    # From the text to the exact value; raises `ValueError` for text of another kind, and `DmtrackError`
-    # for a value that cannot be. None: the type of the field says it all.
+    metavar: str | None = None  # placeholder for its value in the help
+    panel: str | None = None  # heading under which it is listed; None: that of its type
+    # From the text to the exact value; raises `ValueError` for malformed text, and `DmtrackError` for an
+    # invalid value. None: the type of the field suffices.
     parse: Callable[[str], Any] | None = None
     write: Callable[[Any], str] = str  # from the value to text that `parse` reads
-    least: float = 0  # the smallest number it may be
+    least: float = 0  # the smallest allowed number
     most: float = 1_000_000_000  # the largest
 
     @property
     def is_argument(self) -> bool:
-        """Whether it is given by its place."""
+        """Whether it is a positional argument."""
         return not self.names.startswith("-")
 
     @property
     def long_name(self) -> str:
-        """`--output`; of a switch with two names the one that turns it on."""
+        """`--output`; for a switch with two names the one that turns it on."""
         return self.names.split()[-1].partition("/")[0]
 
     def names_file(self, text: str) -> bool:
-        """Whether a value of it is a file or a folder that is there already."""
+        """Return whether a value of it may be the path of a file or folder."""
         metavar = self.metavar or ""
         is_path = metavar.endswith("PATH") and any(mark in text for mark in "/\\.")  # else it is a NAME
         return self.is_argument or metavar.startswith("FILE") or is_path
 
     def within(self, number: float) -> float:
-        """Return a number that it may be; `ValueError` where it may not."""
+        """Return a number in the allowed range; `ValueError` for any other."""
         if not self.least <= number <= self.most:
             side, end = ("below", self.least) if number < self.least else ("above", self.most)
             raise ValueError(f"{number:.15g} is {side} {end:.15g}")
@@ -72,14 +72,14 @@ class Option:
 class DeclaredOption:
     """A field with its option."""
 
-    place: tuple[str, ...]  # names of the fields that lead to it
+    place: tuple[str, ...]  # names of the nested fields that lead to it
     kind: Any  # its type
-    option: Option  # how it is given
-    default: Any  # its default; `dataclasses.MISSING` without one
+    option: Option
+    default: Any  # `dataclasses.MISSING` without one
 
     @property
     def parse(self) -> Callable[[str], Any] | None:
-        """What reads its text; None where its type alone says how: paths, words, switches."""
+        """The parser of its text; None if its type suffices: paths, words, switches."""
         kinds = {kind for kind in get_args(self.kind) if kind is not type(None)} or {self.kind}
         if self.option.parse is not None or not kinds & {int, float}:
             return self.option.parse
@@ -126,7 +126,7 @@ def _hints(option_type: type) -> Mapping[str, Any]:
 
 
 def built(option_type: type[OptionType], values: Mapping[tuple[str, ...], Any]) -> OptionType:
-    """Make an option type of the values of its options, keyed by their places; others keep their defaults."""
+    """Build an option type from the values of its options, keyed by place; others keep their defaults."""
     fields: dict[str, Any] = {place[0]: value for place, value in values.items() if len(place) == 1}
     nested = dict.fromkeys(place[0] for place in values if len(place) > 1)
     hints = _hints(option_type) if nested else {}
@@ -139,7 +139,7 @@ def built(option_type: type[OptionType], values: Mapping[tuple[str, ...], Any]) 
 def command_words(options: object, named: Callable[[str], str] = str) -> Iterator[str]:
     """Yield the words of a command line that give `options`: one for each value that is not its default.
 
-    `named` says how files are to be named that are there.
+    `named` returns the name to write for a file.
     """
     for declared in declared_options(type(options)):
         value, option = declared.of(options), declared.option
@@ -147,7 +147,7 @@ def command_words(options: object, named: Callable[[str], str] = str) -> Iterato
             continue
         if option.is_argument:
             word = named(option.write(value))
-            yield f"./{word}" if word.startswith("-") else word  # a file, which would be read as an option
+            yield f"./{word}" if word.startswith("-") else word  # else the file would be read as an option
         elif isinstance(value, bool):
             on, _, off = option.names.partition("/")
             yield on if value else off
@@ -163,9 +163,9 @@ def parsed_words(
     where: object,
     located: Callable[[str], str] = str,
 ) -> OptionType:
-    """Make an option type of `command_words`, the way back; `ConfigError` where a word is none of those.
+    """Build an option type from `command_words`; `ConfigError` for any other word.
 
-    `located` says where the files are now that are named.
+    `located` returns the present path of a named file.
     """
     declared = declared_options(option_type)
     arguments = [one for one in declared if one.option.is_argument]
@@ -207,11 +207,11 @@ def _take(values: dict[tuple[str, ...], Any], declared: DeclaredOption, given: s
 
 
 def make_exact(options: object) -> None:
-    """Give the fields of a new instance of an option type their own types, as `__post_init__` does.
+    """Convert the fields of a new instance of an option type to their types; called by `__post_init__`.
 
-    So `"blank"` may stand for `OnMissing.BLANK`, `0.05` for a `Fraction`, and text for whatever its option
-    reads (`"12.5s"` for a position, the path of an alignment); but seconds are never read as milliseconds.
-    `ConfigError`: a value cannot be of the type.
+    So `"blank"` may stand for `OnMissing.BLANK`, `0.05` for a `Fraction`, and text for anything its option
+    parses (`"12.5s"` for a position, the path of an alignment); but seconds are never read as milliseconds.
+    `ConfigError`: a value cannot be converted.
     """
     for name, kinds, option in _kinds_of_fields(type(options)):  # type: ignore[arg-type]  # a type is hashable
         value = getattr(options, name)
@@ -233,7 +233,7 @@ def make_exact(options: object) -> None:
 
 @functools.cache
 def _kinds_of_fields(option_type: type) -> tuple[tuple[str, tuple[type, ...], Option], ...]:
-    """Return name, types without None, and option of every field whose values are of simple types."""
+    """Return name, types without None, and option of every field with values of simple types."""
     found = []
     for declared in declared_options(option_type):
         kinds = (
@@ -247,23 +247,23 @@ def _kinds_of_fields(option_type: type) -> tuple[tuple[str, tuple[type, ...], Op
 
 
 def number_text(number: Fraction) -> str:
-    """Return a number the way `exact` reads it, as a decimal if that is exact."""
+    """Return a number in the format of `exact`, as a decimal if that is exact."""
     decimal = f"{float(number):.15g}"
     return decimal if Fraction(decimal) == number else str(number)
 
 
 def seconds_of_ms(text: str) -> Fraction:
-    """Read milliseconds as exact seconds; `ValueError` where it is no finite number."""
+    """Read milliseconds as exact seconds; `ValueError` unless they are a finite number."""
     return exact(text) / 1000
 
 
 def ms_text(seconds: Fraction) -> str:
-    """Return seconds the way `seconds_of_ms` reads them."""
+    """Return seconds in the format of `seconds_of_ms`."""
     return number_text(seconds * 1000)
 
 
 def positive_seconds(text: str) -> Fraction:
-    """Read seconds; `ValueError` where it is no finite number, `ConfigError` where it is not above 0."""
+    """Read seconds; `ValueError` unless they are a finite number, `ConfigError` unless above 0."""
     seconds = exact(text)
     if seconds <= 0:
         raise ConfigError(f"{text} is not a positive number of seconds")

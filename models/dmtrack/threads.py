@@ -1,4 +1,4 @@
-"""How many threads the codecs of a video get: enough to use the cores, not more than pay.
+"""How many threads the codecs of a video get: enough to use the cores, but no more than is worthwhile.
 
 Measured on two cores: milliseconds a picture, of processor time and by the wall clock. Ranges are runs with
 and without other work beside them. The whole of `VideoWriter`, for 1280x480 pictures:
@@ -17,10 +17,10 @@ and without other work beside them. The whole of `VideoWriter`, for 1280x480 pic
 | 2 | 0.20 | 9.5 |
 | libav's own number | 0.19 | 9.5 |
 
-Threads that take a picture each cost no processor time, and no slices that would make the file larger. On
-one core a second decoder thread is only a cost (0.21 against 0.14). On two, a pair of streams is read, with
-all that is done to its pictures, in the same processor time with one decoder thread or two (1.3), and in less
-time by the clock with two (1.5 against 1.7).
+Threads with a picture each cost no processor time, and need no slices, which would make the file larger. On
+one core a second decoder thread only costs (0.21 against 0.14). On two, reading and processing a pair of
+streams takes the same processor time with one decoder thread or two (1.3), and less wall-clock time with two
+(1.5 against 1.7).
 """
 
 from __future__ import annotations

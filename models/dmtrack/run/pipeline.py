@@ -199,7 +199,7 @@ def load(
 def choose_network(
     options: NetworkOptions, modality: Modality | None
 ) -> tuple[Device, Backend, Precision, ResolvedWeights]:
-    """Return with what `load` runs, and what it loads, read by nobody yet; errors as `load`."""
+    """Return the device, backend, precision and weights (not read yet) of `load`; errors as `load`."""
     device = choose_device(options.device)
     backend = choose_backend(options.backend, options.precision, device)
     precision = choose_precision(options.precision, device, backend)
