@@ -1,4 +1,4 @@
-"""Boxes where the second camera sees them: from pixels of the RGB picture to those of the second stream."""
+"""Boxes in the picture of the second camera: mapped from pixels of RGB to pixels of the second stream."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LEAST_PX = 1.0
 
 
 class BoxStream(StrEnum):
-    """Whose pixels boxes are in."""
+    """The stream in whose pixels boxes are given."""
 
     RGB = "rgb"
     AUX = "aux"
@@ -30,17 +30,17 @@ class BoxStream(StrEnum):
 class AuxBoxes:
     """Results in pixels of the second stream."""
 
-    results: RecordingResults  # they
-    clipped: int  # how many boxes reach over the edge of the second picture and were cut there
-    outside: int  # how many lie outside it, and are left out
-    has_other_rate: bool  # its frames come at another rate than those of RGB, by which they are counted
+    results: RecordingResults
+    clipped: int  # number of boxes cut at the edge of the second picture
+    outside: int  # number of boxes outside it, which are left out
+    has_other_rate: bool  # its frame rate is not that of RGB, by whose frames boxes are counted
 
 
 def in_aux_pixels(results: RecordingResults, record: Mapping[str, Any], folder: Path) -> AuxBoxes:
-    """Return results with boxes where the second camera sees them: upright ones around the mapped corners.
+    """Return results in pixels of the second stream, with upright boxes around the mapped corners.
 
-    `record` is `run.json`, which says how the streams were laid over each other. `FormatError`: the record
-    says nothing of a second stream.
+    `record` is `run.json`, which holds how the streams were aligned. `FormatError`: it does not hold that, or
+    has no second stream.
     """
     with translated(FormatError, "does not say how the two streams are aligned", where=folder / RECORD):
         videos = {item["role"]: item["video"] for item in record["inputs"]}
@@ -75,7 +75,7 @@ def _size(video: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _cut(box: Box, width: int, height: int) -> Box | None:
-    """Return what of a box is in a picture; None if that is less than a pixel wide or high."""
+    """Return the part of a box inside the picture; None if that is less than a pixel wide or high."""
     x1, y1, x2, y2 = box.xyxy
     left, top, right, below = max(x1, 0.0), max(y1, 0.0), min(x2, width), min(y2, height)
     if right - left < _LEAST_PX or below - top < _LEAST_PX:

@@ -1,14 +1,14 @@
-"""What a detector saw, from its file: a target is started for each object that enters (`tracking/arrivals`).
+"""Reads a detector's file; a target is started for each object that enters (`tracking/arrivals`).
 
-    MOT text            rows with id -1, as MOT Challenge's det.txt; ids of other rows do not count. A class
-                        stands in the eighth column, if anywhere
-    a folder of YOLO    a text a frame, `class cx cy w h`, maybe with a confidence and an id at the end;
+    MOT text            rows with id -1, as in MOT Challenge's det.txt; ids of other rows are ignored. The
+                        class, if any, is in the eighth column
+    a folder of YOLO    one text per frame, `class cx cy w h`, optionally with a confidence and an id;
                         `classes.txt` among them or beside their folder `labels` names the classes
-    COCO                images and annotations, or the bare list of results
-    any other results   boxes.csv and whatever else `dmtrack export` reads
+    COCO                images and annotations, or a bare list of results
+    any other results   boxes.csv and every other format that `dmtrack export` reads
 
-A frame is that of a picture of the same name where RGB is a folder of pictures, or else of the same number.
-Elsewhere it is the last number in the name of a text or an image, which counts from 1, unless one of them is
+If RGB is a folder of pictures, a name belongs to the picture of the same name, or else of the same number.
+Otherwise the frame is the last number in the name of the text or image, counted from 1 unless one of them is
 0; `frame_id` of COCO counts from 0.
 """
 
@@ -39,16 +39,16 @@ from dmtrack.video.picture_list import list_images
 _log = logging.getLogger(__name__)
 
 _NUMBER: Final = re.compile(r"(\d{1,15})\D*$")
-_ROBOFLOW: Final = re.compile(r"\.rf\.[0-9A-Za-z]+$")  # of a picture's content, not its number
-_LABELS: Final = "labels"  # the folder of texts within that of a run of YOLO
+_ROBOFLOW: Final = re.compile(r"\.rf\.[0-9A-Za-z]+$")  # a hash of the picture, not a frame number
+_LABELS: Final = "labels"  # the folder of texts in the folder of a YOLO run
 _NAMES: Final = ("classes.txt", "obj.names")
 _MOST_NAMED: Final = 8
-_WHOSE: Final = "are they those of this recording?"
+_WRONG_RECORDING: Final = "are they those of this recording?"
 
 
 @dataclass(frozen=True, slots=True)
 class DetectionOptions:
-    """Which objects that a detector saw are targets."""
+    """Which detections may become targets."""
 
     PANEL: ClassVar = "Targets from a detector"
 
@@ -75,7 +75,7 @@ class DetectionOptions:
         object.__setattr__(self, "classes", tuple(word for word in words if word))
 
     def require_file(self) -> None:
-        """Refuse classes and a confidence of no detections.
+        """Refuse classes and a confidence without detections.
 
         Raises:
             ConfigError: They are given without a file.
@@ -86,8 +86,8 @@ class DetectionOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """A row of a file: a detection, its frame, and the number of its class."""
+class _DetectionRow:
+    """A detection in a file, with its frame and the number and name of its class."""
 
     frame_index: int
     box: Box
@@ -103,12 +103,12 @@ class _Seen:
 def read_detections(
     options: DetectionOptions, info: VideoInfo, *, every: bool = False
 ) -> dict[int, list[Detection]]:
-    """Read what a detector saw, and keep the objects that may be targets (see `lasting`).
+    """Read a detector's file, and keep the objects that may be targets (see `lasting`).
 
-    With `every`, what is seen in a frame or two is kept as well: a person chooses. `FormatError`: the file
-    cannot be read, or a row (named) is malformed; `ConfigError`: no detection is of the classes that are
-    asked for, or certain enough; `BoxError`: there is none, every box lies outside the frame, or all behind
-    the end of the recording.
+    With `every`, objects seen in only a frame or two are kept too, for a person to choose from.
+    `FormatError`: the file cannot be read, or a row (named) is malformed; `ConfigError`: no detection has one
+    of the classes asked for, or enough confidence; `BoxError`: there is none, every box lies outside the
+    frame, or all lie beyond the end of the recording.
     """
     path = options.file
     if path is None:
@@ -127,7 +127,7 @@ def read_detections(
     return lasting(by_frame, *info.size)
 
 
-def _require_this_recording(rows: Sequence[_Seen], path: Path, info: VideoInfo) -> None:
+def _require_this_recording(rows: Sequence[_DetectionRow], path: Path, info: VideoInfo) -> None:
     if are_shares([row.box for row in rows]):
         what = "its boxes lie within one pixel: are they fractions of the picture?"
         raise BoxError(what, where=path, hint="give pixels, or a folder of YOLO texts")
@@ -138,12 +138,12 @@ def _require_this_recording(rows: Sequence[_Seen], path: Path, info: VideoInfo) 
         what = f"its first detection is in frame {first}, but the recording has {info.frame_count}"
     elif len(outside) < len(rows):
         if outside:
-            _log.warning("%s: %s; %s", path, what, _WHOSE)
+            _log.warning("%s: %s; %s", path, what, _WRONG_RECORDING)
         return
-    raise BoxError(what, where=path, hint=_WHOSE)
+    raise BoxError(what, where=path, hint=_WRONG_RECORDING)
 
 
-def _rows(path: Path, info: VideoInfo) -> Iterator[_Seen]:
+def _rows(path: Path, info: VideoInfo) -> Iterator[_DetectionRow]:
     pictures = {}
     if info.path.is_dir():
         pictures = {file.stem: index for index, file in enumerate(list_images(info.path))}
@@ -161,7 +161,7 @@ def _rows(path: Path, info: VideoInfo) -> Iterator[_Seen]:
     kind = recognise(path)
     if kind is ResultFormat.MOT:
         return (
-            _Seen(row.frame_index, row.box, row.score, None if number is None else str(number))
+            _DetectionRow(row.frame_index, row.box, row.score, None if number is None else str(number))
             for row, number in mot_detections(path)
         )
     if kind is ResultFormat.COCO:
@@ -169,15 +169,15 @@ def _rows(path: Path, info: VideoInfo) -> Iterator[_Seen]:
     return _result_rows(path, info.size)
 
 
-def _result_rows(path: Path, size: tuple[int, int]) -> Iterator[_Seen]:
+def _result_rows(path: Path, size: tuple[int, int]) -> Iterator[_DetectionRow]:
     recording = read_recording(path, size=size)
     if said := of_another_size(recording.size, size):
         _log.warning("%s: %s", path, said)
     for row in recording.rows:
-        yield _Seen(row.frame_index, row.box, row.score, name=recording.labels.get(row.target_id))
+        yield _DetectionRow(row.frame_index, row.box, row.score, name=recording.labels.get(row.target_id))
 
 
-def _yolo_rows(folder: Path, pictures: Mapping[str, int], size: tuple[int, int]) -> Iterator[_Seen]:
+def _yolo_rows(folder: Path, pictures: Mapping[str, int], size: tuple[int, int]) -> Iterator[_DetectionRow]:
     names: Sequence[str] = ()
     texts = _texts_in(folder) or _texts_in(folder / _LABELS)
     for place in (folder, folder / _LABELS):
@@ -196,12 +196,14 @@ def _yolo_rows(folder: Path, pictures: Mapping[str, int], size: tuple[int, int])
 
 
 def _texts_in(folder: Path) -> list[Path]:
-    """Return the texts of a folder that are about a frame."""
+    """Return the texts in a folder that hold the boxes of a frame."""
     texts = sorted(folder.glob("*.txt"))
     return [file for file in texts if not file.name.startswith(".") and file.name not in _NAMES]
 
 
-def _yolo_row(words: Sequence[str], frame_index: int, names: Sequence[str], size: tuple[int, int]) -> _Seen:
+def _yolo_row(
+    words: Sequence[str], frame_index: int, names: Sequence[str], size: tuple[int, int]
+) -> _DetectionRow:
     if len(words) not in (5, 6, 7):
         what = f"{len(words)} numbers are no box of YOLO"
         raise FormatError(what, hint="class cx cy w h, and maybe a confidence and an id")
@@ -214,11 +216,13 @@ def _yolo_row(words: Sequence[str], frame_index: int, names: Sequence[str], size
     name = names[number] if 0 <= number < len(names) and names[number] else None
     score = finite(words[5], "confidence") if len(words) > 5 else None
     if score is not None and score > 1:
-        score = None  # the id of a tracker, where no confidence was asked for
-    return _Seen(frame_index, shares.read_as(BoxFormat.CXCYWH, *size), score, str(number), name)
+        score = None  # a tracker's id: YOLO writes no confidence unless asked
+    return _DetectionRow(frame_index, shares.read_as(BoxFormat.CXCYWH, *size), score, str(number), name)
 
 
-def _coco_rows(document: JsonFields, pictures: Mapping[str, int], size: tuple[int, int]) -> Iterator[_Seen]:
+def _coco_rows(
+    document: JsonFields, pictures: Mapping[str, int], size: tuple[int, int]
+) -> Iterator[_DetectionRow]:
     images = list(document.each("images"))
     sizes = (image.picture_size("width", "height") for image in images)
     if said := next(filter(None, (of_another_size(own, size) for own in sizes)), None):
@@ -247,8 +251,8 @@ def _coco_rows(document: JsonFields, pictures: Mapping[str, int], size: tuple[in
         yield _annotated(annotation, index_of[image_id], category, names.get(category or 0))
 
 
-def _listed(entries: list[Any], path: Path, pictures: Mapping[str, int]) -> Iterator[_Seen]:
-    """Read a list of results; an image is a number, or the name of a picture."""
+def _listed(entries: list[Any], path: Path, pictures: Mapping[str, int]) -> Iterator[_DetectionRow]:
+    """Read a bare list of results; an image is given by its number or its picture's name."""
     results = [JsonFields(entry, f"{path}, [{number}]") for number, entry in enumerate(entries)]
     stems = [Path(str(entry.get("image_id", ""))).stem for entry in entries if isinstance(entry, dict)]
     index_of = _frames_of(stems, pictures, path)
@@ -257,16 +261,16 @@ def _listed(entries: list[Any], path: Path, pictures: Mapping[str, int]) -> Iter
         yield _annotated(fields, index_of[stem], category, None)
 
 
-def _annotated(fields: JsonFields, frame_index: int, category: int | None, name: str | None) -> _Seen:
+def _annotated(fields: JsonFields, frame_index: int, category: int | None, name: str | None) -> _DetectionRow:
     box = fields.box("bbox")
     if box is None:
         raise fields.error("has no bbox")
     number = None if category is None else str(category)
-    return _Seen(frame_index, box, fields.number("score"), number, name)
+    return _DetectionRow(frame_index, box, fields.number("score"), number, name)
 
 
 def _frames_of(stems: Sequence[str], pictures: Mapping[str, int], where: object) -> dict[str, int]:
-    """Return the frame of each name: that of the picture, or the last number in it; else `FormatError`."""
+    """Return the frame of each name: by the picture's name, or the last number in it; else `FormatError`."""
     if pictures and any(stem in pictures for stem in stems):
         strange = next((stem for stem in stems if stem not in pictures), None)
         if strange is not None:
@@ -290,7 +294,7 @@ def _frames_of(stems: Sequence[str], pictures: Mapping[str, int], where: object)
     return {stem: number - first for stem, number in numbers.items()}
 
 
-def _of_classes(rows: Sequence[_Seen], classes: Sequence[str], path: Path) -> Sequence[_Seen]:
+def _of_classes(rows: Sequence[_DetectionRow], classes: Sequence[str], path: Path) -> Sequence[_DetectionRow]:
     if not classes:
         return rows
     if all(row.label is None for row in rows):
@@ -306,11 +310,11 @@ def _of_classes(rows: Sequence[_Seen], classes: Sequence[str], path: Path) -> Se
     return kept
 
 
-def _words(row: _Seen) -> set[str]:
+def _words(row: _DetectionRow) -> set[str]:
     return {word.casefold() for word in (row.name, row.number) if word}
 
 
-def _certain(rows: Sequence[_Seen], least: float, path: Path) -> Sequence[_Seen]:
+def _certain(rows: Sequence[_DetectionRow], least: float, path: Path) -> Sequence[_DetectionRow]:
     kept = [row for row in rows if row.score is None or row.score >= least]
     if not kept:
         highest = max(row.score for row in rows if row.score is not None)

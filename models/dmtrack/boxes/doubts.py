@@ -1,13 +1,13 @@
-"""Places to look at first: where a correction is worth most, from what results say of themselves.
+"""Places to look at first: where a correction is worth most, judged from the results alone.
 
-A target is right where a person gave its box, and may go wrong in every frame after it. How easily is the
-hazard of a frame: a little everywhere, more where the score is low or falls, where the box jumps or changes
-its size, where the target is lost, and where two targets are on one object. A box is wrong by the hazards
-since the last keyframe or, where a later one closes the stretch and both ways are followed, by those up to
-that one if they are lower. A correction in a frame is worth the wrong boxes that it can be expected to put
-right: those after it and, by the way back, those before it. Where nothing is odd that is the middle of the
-stretch: the sum alone would say two thirds, where one correction gave less on eleven of fourteen targets
-(`benchmarks/corrections.py`), since the way back brings less than the way on.
+A target is right where a person gave its box, and may go wrong in every later frame. How easily is the hazard
+of a frame: small everywhere, higher where the score is low, the box jumps or changes its size, the target is
+lost, or two targets are on one object. The chance that a box is wrong follows from the hazards summed since
+the last keyframe; if a later keyframe ends the stretch, tracking also runs backwards from it, and the lower
+of both chances counts. The worth of a correction is the number of wrong boxes that it is expected to mend:
+those after it and, by backward tracking, those before it. If no hazard stands out, the middle of the stretch
+is taken: the sum alone would say two thirds, where a correction mended less on eleven of fourteen targets
+(`benchmarks/corrections.py`), since backward tracking mends less than forward.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from dmtrack.tracking.start import Keyframe, TargetStart
 Floats = npt.NDArray[np.float64]
 
 _BASE: Final = 0.002
-_SURE_SCORE_SHARE: Final = 0.8  # a score this far below what is usual for the target is low
+_SURE_SCORE_SHARE: Final = 0.8  # scores below this share of the target's usual score are low
 _WEIGHTS: Final = {"low score": 0.15, "jump": 0.25, "change of size": 0.2, "lost": 0.5, "two targets": 0.3}
 _AFTER_CORRECTION: Final = 0.03
-"""Of what is odd so much would be odd with a right box before it as well: most follows from being wrong."""
-_TELLING: Final = 0.1
+"""Share of the hazards that remains after a correction before them: most follow from an earlier error."""
+_LEAST_REASON: Final = 0.1  # least sum of a hazard that is given as the reason
 _NO_REASON: Final = "long without a look"
-_MOST_PLACES: Final = 256  # frames of a target that are compared; more are thinned
+_MOST_PLACES: Final = 256  # frames of a stretch that are compared; longer ones are thinned
 _SAME_OBJECT_IOU: Final = 0.7
 
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A place that should be looked at."""
+    """A place worth looking at."""
 
-    target_id: int  # of the target
+    target_id: int
     frame_index: int  # 0-based index of the RGB frame
-    worth: float  # wrong boxes that a correction here can be expected to put right
-    reason: str  # why, in words
+    worth: float  # number of wrong boxes that a correction here is expected to mend
+    reason: str  # in words
 
     def __str__(self) -> str:
         """Return `frame 90, target 1: low score`."""
@@ -53,10 +53,10 @@ class Doubt:
 
 
 def doubtful_places(results: RecordingResults, keyframes: Collection[Keyframe] = ()) -> list[Doubt]:
-    """Return the best place of every stretch between two keyframes, the most worth first.
+    """Return the best place in every stretch between two keyframes, the one of most worth first.
 
-    `keyframes` are what was given; without any, the boxes in state `init`. Where a target is absent by now,
-    or none any more, there is nothing to look at, even if the results still have boxes there.
+    `keyframes` are the given ones; if empty, boxes in state `init` are taken. A target that is now absent, or
+    no longer exists, gives no place, even if the results still have boxes of it there.
     """
     stretches: dict[int, list[Segment]] = defaultdict(list)
     for segment in segments_of(keyframes):
@@ -87,7 +87,7 @@ def doubtful_places(results: RecordingResults, keyframes: Collection[Keyframe] =
 
 
 def _hazards(rows: list[TrackedBox], at: Mapping[int, list[TrackedBox]]) -> dict[str, Floats]:
-    """Return for each reason `(N,)` how easily the target goes wrong in a frame."""
+    """Return for each reason the hazard of every frame, `(N,)`; 0 where the box was given."""
     boxes = np.array([row.box.xywh for row in rows], np.float64)
     centres, sizes = boxes[:, :2] + boxes[:, 2:] / 2, np.sqrt(boxes[:, 2] * boxes[:, 3])
     steps = np.diff(np.array([row.frame_index for row in rows]), prepend=rows[0].frame_index - 1).clip(1)
@@ -118,7 +118,7 @@ def _shared(rows: list[TrackedBox], at: Mapping[int, list[TrackedBox]]) -> Float
 
 
 def _best_place(rows: list[TrackedBox], hazards: dict[str, Floats], *, is_closed: bool) -> Doubt | None:
-    """Return where a correction within a stretch is worth most; None where everything is given."""
+    """Return where in a stretch a correction is worth most; None if it has a single box."""
     length = len(rows)
     if length < 2:
         return None
@@ -132,7 +132,7 @@ def _best_place(rows: list[TrackedBox], hazards: dict[str, Floats], *, is_closed
     left = np.minimum(1 - np.exp(-np.abs(corrected[None, :] - corrected[places, None])), wrong[None, :])
     worth = wrong.sum() - left.sum(axis=1)
     reason = max(hazards, key=lambda name: float(hazards[name].sum()))
-    is_odd = hazards[reason].sum() >= _TELLING
+    is_odd = hazards[reason].sum() >= _LEAST_REASON
     best = int(worth.argmax()) if is_odd else len(places) // 2
     row = rows[int(places[best])]
     said = reason if is_odd else _NO_REASON
@@ -140,7 +140,7 @@ def _best_place(rows: list[TrackedBox], hazards: dict[str, Floats], *, is_closed
 
 
 def _summed(odd: Floats) -> Floats:
-    """Return `(N,)` the hazards up to each frame, so that `1 - exp(-sum)` is the chance of being wrong."""
+    """Return `(N,)` the hazards summed up to each frame: `1 - exp(-sum)` is the chance of being wrong."""
     steps = -np.log1p(-(odd + _BASE).clip(0, 0.95))
     steps[0] = 0.0
     return np.asarray(np.cumsum(steps), np.float64)

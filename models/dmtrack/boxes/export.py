@@ -1,4 +1,4 @@
-"""Results in another format: `export`, and `merge` for one CSV of many; and what the format cannot hold."""
+"""Results in another format (`export`), many as one CSV (`merge`), and what a format cannot hold."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ _BOXES_ALONE: Final = (
     ResultFormat.MOT, ResultFormat.CVAT, ResultFormat.CVAT_VIDEO, ResultFormat.LABEL_STUDIO,
     ResultFormat.MOTCHALLENGE, ResultFormat.KITTI,
 )  # fmt: skip
-"""They hold boxes, and nothing of frames without one."""
+"""Formats of boxes only, which hold nothing for frames without one."""
 _WITH_LINES: Final = (ResultFormat.CVAT_VIDEO, ResultFormat.LABEL_STUDIO)
-"""They draw a line from one box to the next; of sparse ground truth, too."""
+"""Formats that interpolate between boxes, also of sparse ground truth."""
 _SIZED: Final = frozenset({ResultFormat.COCO, ResultFormat.MOTCHALLENGE})
-"""They tell the size of the frames, where it is known."""
+"""Formats that hold the frame size, if it is known."""
 
 _WHY: Final = {
     (ResultFormat.VOT, Content.SEVERAL_TARGETS): "one target per file: each gets its own file",
@@ -78,17 +78,17 @@ _WHY: Final = {
     (ResultFormat.CVAT, Content.STATES): "lost targets get visibility 0, which CVAT shows as occluded",
 }
 _NOTHING_TO_SAY: Final = frozenset((one, Content.GAPS) for one in _BOXES_ALONE)
-"""No box there either way: that frames without a box have none says it."""
+"""Losses that are not mentioned: the one of frames without a box says the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """One thing that a format cannot hold."""
+    """One kind of content that a format cannot hold."""
 
-    content: Content  # what
-    format: ResultFormat  # where it was to be written
-    count: int  # how many there are
-    recordings: int  # in how many recordings
+    content: Content
+    format: ResultFormat
+    count: int  # number of things lost
+    recordings: int  # number of recordings that lose some
 
     def __str__(self) -> str:
         """Return one line for a person."""
@@ -102,21 +102,21 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What became of an export."""
+    """The outcome of an export."""
 
-    files: tuple[Path, ...]  # those that were written
+    files: tuple[Path, ...]  # the files written
     empty: tuple[Path, ...]  # folders among the results that hold none
-    losses: tuple[Loss, ...]  # what the format does not hold
-    is_unsized: bool  # the format tells the size of the frames, but that of some recording is not known
-    format: ResultFormat  # what was written
-    notes: tuple[str, ...] = ()  # what a person should know of boxes in pixels of the second stream
+    losses: tuple[Loss, ...]  # what the format cannot hold
+    is_unsized: bool  # the format holds the frame size, but that of some recording is unknown
+    format: ResultFormat  # of the files written
+    notes: tuple[str, ...] = ()  # for the user, about boxes in pixels of the second stream
 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What became of a merge."""
+    """The outcome of a merge."""
 
-    items: int  # how many recordings are in the table
+    items: int  # number of recordings in the table
     empty: tuple[Path, ...]  # folders among the results that hold none
     failures: tuple[FormatError, ...]  # why files were left out
 
@@ -137,12 +137,12 @@ def export(
 ) -> Exported:
     """Write results in another format.
 
-    `results` are results folders of runs, folders of them, or files in any of the formats, found out without
-    `source`; `source_origin` is what the top left pixel is called in MOT files. `output` is as in
-    `result_files_of`; without `target` its suffix means the format. For the stream `aux` results of runs
-    alone are read. `label` and `size` stand in place of what the files, or the `run.json` beside them, say.
-    `FormatError`: something cannot be read; `ConfigError`: the suffix does not say which format is meant;
-    `OutputError`: a file exists or cannot be written, or several recordings would go to one file.
+    `results` are results folders of runs, folders of such folders, or files in any format (recognised, unless
+    `source` is given); `source_origin` is the coordinate of the top left pixel in MOT files. `output` is as
+    in `result_files_of`; without `target`, its suffix decides the format. With stream `aux`, only results of
+    runs can be read. `label` and `size` replace what the files, or the `run.json` beside them, say.
+    `FormatError`: something cannot be read; `ConfigError`: the suffix does not decide the format;
+    `OutputError`: a file exists or cannot be written, or several recordings would go into one file.
     """
     target = format_of_name(str(output)) if target is None else target
     recordings = []
@@ -193,10 +193,10 @@ def merge(
     source_origin: int = 0,
     overwrite: bool = False,
 ) -> Merged:
-    """Write the results of many recordings in one CSV, the item in its first column.
+    """Write the results of many recordings as one CSV, with the item in the first column.
 
-    What cannot be read is left out. The arguments are those of `export`. `FormatError`: nothing can be read;
-    `OutputError`: the file exists or cannot be written, or two recordings have one name.
+    Files that cannot be read are left out. The arguments are those of `export`. `FormatError`: none can be
+    read; `OutputError`: the file exists or cannot be written, or two recordings have the same name.
     """
     files = [file for path in results for file in result_files(path, source)]
     failures: list[FormatError] = []
@@ -215,12 +215,12 @@ def merge(
 
 
 def _of_runs(files: Iterable[Path]) -> Iterator[Path]:
-    """Yield what must not be replaced either: the records of runs, and the recordings that they name."""
+    """Yield more files that must not be replaced: the records of runs, and the recordings they name."""
     for file in files:
         record = record_beside(file)
         if record:
             yield file.with_name(RECORD)
-        with contextlib.suppress(AttributeError, KeyError, TypeError):  # somebody else wrote it
+        with contextlib.suppress(AttributeError, KeyError, TypeError):  # another program wrote the record
             yield from [Path(item["video"]["path"]) for item in record.get("inputs", ())]
 
 
@@ -229,7 +229,7 @@ def _empty(results: Sequence[Path]) -> tuple[Path, ...]:
 
 
 def losses(recordings: Sequence[RecordingResults], target: ResultFormat) -> tuple[Loss, ...]:
-    """Return what is lost when the recordings are written as `target`, one entry a kind of thing."""
+    """Return what is lost when the recordings are written as `target`, one entry per kind."""
     counts: Counter[Content] = Counter()
     holders: Counter[Content] = Counter()
     for recording in recordings:

@@ -1,13 +1,13 @@
-"""Keyframes in files: `keyframes.csv` of a run, and the rows of any results that are given, not found.
+"""Keyframes in files: `keyframes.csv` of a run, and the given boxes in any file of results.
 
     frame,id,x,y,w,h,state,back
-    0,1,10.0,20.0,30.0,40.0,init,1      a box that was given; back 0: it changes nothing before it
-    50,1,,,,,absent,                    the target is not in the picture from here on ...
-    80,1,,,,,lost,                      ... until here, from where on it is looked for; or until its next box
+    0,1,10.0,20.0,30.0,40.0,init,1      a given box; with back 0 it changes nothing before it
+    50,1,,,,,absent,                    the target is out of the picture from here on ...
+    80,1,,,,,lost,                      ... up to here, where the search for it begins; or up to its next box
 
-Where there is a column `back`, every row is a keyframe, whether its state is written or not. Of results with
-states (`boxes.csv`) the given boxes are the keyframes. Where nothing is said of states, each row is one, but
-of rows in consecutive frames, which are a track, only the first.
+In a file with a column `back`, every row is a keyframe, whether or not its state is written. In results with
+states (`boxes.csv`), the given boxes are the keyframes. Without states each row is one, except that of rows
+in consecutive frames, which are a track, only the first is.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _log = logging.getLogger(__name__)
 
 KEYFRAMES: Final = "keyframes.csv"
 _HEADER: Final = "frame,id,x,y,w,h,state,back\n"
-_MARKS: Final = re.compile(r"\s*[,;\t]\s*")
-_NAMED: Final = 5
-_LOST: Final = "a row `lost` ends an absence; where a target is lost the tracker finds out"
-_STATES: Final = "init needs a box; absent and lost have none"
+_SEPARATOR: Final = re.compile(r"\s*[,;\t]\s*")
+_MOST_NAMED: Final = 5
+_LOST_HINT: Final = "a row `lost` ends an absence; where a target is lost the tracker finds out"
+_STATES_HINT: Final = "init needs a box; absent and lost have none"
 
 
 def keyframes_text(keyframes: Collection[Keyframe]) -> str:
-    """Return the text of `keyframes.csv`; an absence ends at its target's next keyframe, if not before."""
+    """Return the text of `keyframes.csv`; an absence ends at its target's next keyframe at the latest."""
     lines = []
     keys = sorted(keyframes, key=lambda key: (key.target_id, key.frame_index or 0))
     for key, following in zip_longest(keys, keys[1:]):
@@ -62,12 +62,16 @@ def keyframes_text(keyframes: Collection[Keyframe]) -> str:
 def read_keyframes(path: Path, first_frame: int = 0, size: tuple[int, int] | None = None) -> list[Keyframe]:
     """Read the keyframes of `keyframes.csv` or of a file of results, see `keyframes_of`.
 
-    `size`, width and height of the frames, is for files of shares that do not say it; where a file says
-    another one, that is logged.
-    `FormatError`: it cannot be read, a needed column is missing, or a row (named) is malformed.
+    `size`, width and height of the frames, is for files of fractions without it; if a file has another size,
+    that is logged. `FormatError`: it cannot be read, a needed column is missing, or a row (named) is
+    malformed.
     """
-    if not is_zip(path) and path.is_file() and _MARKS.sub(",", read_text(path).strip()) == _HEADER.strip():
-        return []  # every target was taken away
+    if (
+        not is_zip(path)
+        and path.is_file()
+        and _SEPARATOR.sub(",", read_text(path).strip()) == _HEADER.strip()
+    ):
+        return []  # every target was removed
     recording = read_recording(path, size=size)
     if said := of_another_size(recording.size, size):
         _log.warning("%s: %s", path, said)
@@ -82,7 +86,7 @@ def read_keyframes(path: Path, first_frame: int = 0, size: tuple[int, int] | Non
 
 
 def _backs(path: Path) -> dict[tuple[int, int], bool]:
-    """Return what the rows of `keyframes.csv` say in the column `back`, if any, by frame and target."""
+    """Check the rows of `keyframes.csv`, and return the column `back`, if any, by frame and target."""
     said, states = {}, defaultdict(list)
     for number, cells in numbered_rows(path):
         if "back" not in cells:
@@ -91,7 +95,7 @@ def _backs(path: Path) -> dict[tuple[int, int], bool]:
             state, has_box = state_of(cells.get("state")), any(cells[column] for column in "xywh")
             if has_box == (state in (TrackState.ABSENT, TrackState.LOST)):
                 word = "a box" if has_box else "no box"
-                raise FormatError(f"state {shown(str(state or ''))} has {word}", hint=_STATES)
+                raise FormatError(f"state {shown(str(state or ''))} has {word}", hint=_STATES_HINT)
             if cells["back"] not in ("", "0", "1"):
                 raise FormatError(f"back {shown(cells['back'])} is not 0 or 1")
             frame, target_id = whole(cells["frame"], "frame"), whole(cells["id"], "id")
@@ -101,21 +105,21 @@ def _backs(path: Path) -> dict[tuple[int, int], bool]:
         for (_, _, before), (frame, number, state) in pairwise([(-1, 0, None), *sorted(rows)]):
             if state is TrackState.LOST and before is not TrackState.ABSENT:
                 what = f"target {target_id} is lost in frame {frame}, but not absent before"
-                raise FormatError(what, where=f"{path}, row {number}", hint=_LOST)
+                raise FormatError(what, where=f"{path}, row {number}", hint=_LOST_HINT)
     return said
 
 
 def frame_and_id(key: Keyframe) -> tuple[int, int]:
-    """Return by what keyframes are ordered."""
+    """Return the frame and target id by which keyframes are ordered."""
     return key.frame_index or 0, key.target_id
 
 
 def keyframes_of(results: RecordingResults, first_frame: int = 0, *, every: bool = False) -> list[Keyframe]:
     """Return the keyframes among the rows of results, in order of targets and frames.
 
-    Rows before `first_frame` do not count; a target that was found there already begins with its first row
-    from there on. With `every`, every box is given, whatever its state. A target whose scores are all 0 is
-    left out beside others, and logged.
+    Rows before `first_frame` are ignored; a target already found there begins with its first row from there
+    on. With `every`, every box is a keyframe, whatever its state. Targets whose scores are all 0 are left
+    out, which is logged, unless there are no others.
     """
     rows: dict[int, list[tuple[int, TrackedBox | AbsentTarget]]] = defaultdict(list)
     for frame in results.frames:
@@ -124,7 +128,7 @@ def keyframes_of(results: RecordingResults, first_frame: int = 0, *, every: bool
                 rows[entry.target_id].append((frame.frame_index, entry))
     ignored = [number for number, own in rows.items() if all(_is_ignored(entry) for _, entry in own)]
     if 0 < len(ignored) < len(rows):
-        named = listed([str(number) for number in sorted(ignored)], _NAMED)
+        named = listed([str(number) for number in sorted(ignored)], _MOST_NAMED)
         _log.warning("%s: left out what is marked to be ignored: target %s", results.name, named)
         for number in ignored:
             del rows[number]
@@ -132,7 +136,7 @@ def keyframes_of(results: RecordingResults, first_frame: int = 0, *, every: bool
 
 
 def _is_ignored(entry: TrackedBox | AbsentTarget) -> bool:
-    """Tell what MOTChallenge's ground truth marks by a 0 for a score."""
+    """Return whether an entry is to be ignored: ground truth of MOTChallenge marks it by a score of 0."""
     return entry.score == 0 and entry.state is None
 
 

@@ -1,4 +1,4 @@
-"""Text, numbers and boxes as they stand in files; errors say what is wrong, `placed` says where."""
+"""Text, numbers and boxes in files; errors say what is wrong, and `placed` adds where."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LARGEST: Final = 2.0**53  # floats hold every whole number below this
 
 
 def words_of(line: str) -> list[str]:
-    """Return the values of a line, whatever stands between them: commas, semicolons or blanks."""
+    """Return the values of a line, separated by commas, semicolons or blanks."""
     return [word for word in _SEPARATORS.split(line.strip()) if word]
 
 
@@ -31,7 +31,7 @@ def rows_of(lines: Iterable[str], where: object) -> Iterator[tuple[str, str]]:
 
 
 def number(text: str, what: str = "") -> float:
-    """Return a number, which may be NaN or infinite; `FormatError`, naming `what`, where it is none."""
+    """Return a number, which may be NaN or infinite; `FormatError`, naming `what`, for other text."""
     try:
         return real(text)
     except ValueError as error:
@@ -39,7 +39,7 @@ def number(text: str, what: str = "") -> float:
 
 
 def is_number(word: str) -> bool:
-    """Tell a number, or the NaN of a target that is absent, from a word."""
+    """Return whether a word is a number, or the NaN of an absent target."""
     try:
         real(word)
     except ValueError:
@@ -48,7 +48,7 @@ def is_number(word: str) -> bool:
 
 
 def json_of(text: str, where: object) -> object:
-    """Return what a JSON text holds; `FormatError` where it is none."""
+    """Return the value of a JSON text; `FormatError` if it is not JSON."""
     try:
         return json_value(text)
     except ValueError as error:
@@ -56,7 +56,7 @@ def json_of(text: str, where: object) -> object:
 
 
 def finite(text: str, what: str) -> float:
-    """Return a finite number; `FormatError`, naming `what`, where it is none."""
+    """Return a finite number; `FormatError`, naming `what`, for other text."""
     value = number(text, what)
     if not math.isfinite(value):
         raise FormatError(f"{what} {shown(text.strip())} is not finite")
@@ -64,7 +64,7 @@ def finite(text: str, what: str) -> float:
 
 
 def whole(text: str, what: str) -> int:
-    """Return a whole number; `FormatError`, naming `what`, where it is none."""
+    """Return a whole number; `FormatError`, naming `what`, for other text."""
     value = finite(text, what)
     if not value.is_integer() or abs(value) >= _LARGEST:
         wrong = "not a whole number" if abs(value) < _LARGEST else "too large"
@@ -73,7 +73,7 @@ def whole(text: str, what: str) -> int:
 
 
 def state_of(text: str | None) -> TrackState | None:
-    """Return the state of that name, None for nothing; `FormatError` where there is no such state."""
+    """Return the state of that name, None for empty text; `FormatError` if there is no such state."""
     if not text:
         return None
     try:
@@ -83,7 +83,7 @@ def state_of(text: str | None) -> TrackState | None:
 
 
 def box_of(x: float, y: float, w: float, h: float) -> Box:
-    """Return the box of four numbers of a file; `FormatError` where it has no area, or one is not finite."""
+    """Return the box of four numbers in a file; `FormatError` if it has no area, or one is not finite."""
     try:
         return Box(x, y, w, h)
     except BoxError as error:
@@ -92,7 +92,7 @@ def box_of(x: float, y: float, w: float, h: float) -> Box:
 
 @contextlib.contextmanager
 def placed(where: object) -> Iterator[None]:
-    """Give the `FormatError` of a block the place where it was met, unless it names one already."""
+    """Add a place to a `FormatError` raised in the block, unless it has one already."""
     try:
         yield
     except FormatError as error:
@@ -107,7 +107,7 @@ def measure_of(
     unit: str | None,
     position_m: Sequence[float | None] = (None, None, None),
 ) -> AuxMeasure | None:
-    """Return a measure, if a file says one; `FormatError` where the unit is unknown, or a part is missing."""
+    """Return a measure, if a file has one; `FormatError` if its unit is unknown or a part is missing."""
     if median is None and not unit and {*ends, *position_m} == {None}:
         return None
     if median is None or not unit or unit not in [*AuxUnit]:

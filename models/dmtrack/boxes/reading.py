@@ -40,9 +40,9 @@ TABLE: Final = "boxes.csv"
 MOT: Final = "boxes.txt"
 
 _NAMES: Final = {ResultFormat.CSV: TABLE, ResultFormat.MOT: MOT, ResultFormat.MOTCHALLENGE: INFO}
-"""What is looked for in folders, in this order."""
+"""Files that are looked for in folders, in this order."""
 _NOT_A_NAME: Final = frozenset({"boxes", "gt", "groundtruth", "groundtruth_rect", "results", "init"})
-"""Files of these names are called by the folder they are in."""
+"""Recordings in files of these names are named after the folder."""
 _TARGET: Final = re.compile(r"(?P<name>.+)_id(?P<id>\d+)")
 _VOT_RUN: Final = re.compile(r"(?P<name>.+)_\d{3}")
 _ONE_TARGET: Final = frozenset({ResultFormat.VOT, ResultFormat.LASHER})
@@ -63,14 +63,14 @@ def read_results(
 
     Args:
         path: The file (`result_files` finds it in a folder).
-        source: Its format; None finds out.
-        origin: What the top left pixel is called in a MOT file, unless the `run.json` beside it says 1, and
-            in rows of boxes alone, where 0 goes by their name and number of values; 1 for others is logged.
-        size: Of the frames, for files that need it and do not say it.
-        heeds_shares: The caller tells shares of the picture from pixels; else a warning names them.
+        source: Its format; None recognises it.
+        origin: Coordinate of the top left pixel in a MOT file, unless the `run.json` beside it says 1, and in
+            rows of boxes alone, where 0 infers it from name and number of values; 1 for others is logged.
+        size: Of the frames, for files that need it but lack it.
+        heeds_shares: The caller tells fractions of the picture from pixels; else a warning names them.
 
     Raises:
-        FormatError: It cannot be read, its format cannot be told, or something in it (named) is malformed.
+        FormatError: It cannot be read, its format is not recognised, or something in it (named) is malformed.
     """
     path = Path(path)
     with translated(FormatError, "cannot be read", where=path):
@@ -112,9 +112,9 @@ def read_recording(
     size: tuple[int, int] | None = None,
     heeds_shares: bool = True,
 ) -> RecordingResults:
-    """Read a file of one recording; `size` is width and height of its frames, `heeds_shares` as above.
+    """Read a file of one recording; `size` is the frame size, `heeds_shares` as in `read_results`.
 
-    `FormatError`: as `read_results`, or the file is about several recordings, whose targets would be mixed.
+    `FormatError`: as `read_results`, or the file holds several recordings, whose targets would be mixed.
     """
     found = read_results(path, source, size=PictureSize(*size) if size else None, heeds_shares=heeds_shares)
     if len(found) > 1:
@@ -135,9 +135,9 @@ def read_all(
     origin: int = 0,
     size: PictureSize | None = None,
 ) -> list[RecordingResults]:
-    """Read files, shares as such, and join the one-target files of a recording (`a_id1.txt`, `a_id2.txt`).
+    """Read files, fractions as they are, and join a recording's one-target files (`a_id1.txt`, `a_id2.txt`).
 
-    `FormatError`: as `read_results`; the first file that cannot be read ends it.
+    `FormatError`: as `read_results`, for the first file that cannot be read.
     """
     groups: list[list[RecordingResults]] = []
     parts: dict[tuple[Path, str], list[RecordingResults]] = {}
@@ -156,12 +156,12 @@ def read_all(
 
 
 def result_files(path: Path, source: ResultFormat | None = None) -> tuple[Path, ...]:
-    """Return the files that hold the results at `path`, in a format, where that is said.
+    """Return the files that hold the results at `path`, in the format `source` if given.
 
-    It is a file; the results folder of a run; a sequence folder of MOTChallenge; or a folder of such folders,
-    as a batch leaves them (its other sub-folders are passed over, see `folders_without_results`). Results of
-    its own come before those of its sub-folders. `FormatError`: there is nothing there, or a folder has no
-    results in it.
+    `path` is a file, the results folder of a run, a sequence folder of MOTChallenge, or a folder of such
+    folders, as a batch leaves it (other sub-folders are skipped, see `folders_without_results`). A folder's
+    own results come before those of its sub-folders. `FormatError`: nothing exists there, or a folder has no
+    results.
     """
     if not path.is_dir():
         if not path.exists():
@@ -181,14 +181,14 @@ def result_files(path: Path, source: ResultFormat | None = None) -> tuple[Path, 
 
 
 def folders_without_results(path: Path) -> tuple[Path, ...]:
-    """Return the sub-folders of a batch's folder that hold no results; none for anything else."""
+    """Return the sub-folders of a batch's folder that hold no results; empty for anything else."""
     if not path.is_dir() or _file_in(path):
         return ()
     return tuple(folder for folder in _sub_folders(path) if not _file_in(folder))
 
 
 def recording_name(path: Path, source: ResultFormat) -> tuple[str, int]:
-    """Return what the recording of a file is called, and the target of a one-target file (else 1).
+    """Return the name of a file's recording, and the target of a one-target file (else 1).
 
     `car_id2_001.txt` of VOT is target 2 of `car`; `night/boxes.csv` is about `night`.
     """
@@ -200,7 +200,7 @@ def recording_name(path: Path, source: ResultFormat) -> tuple[str, int]:
 
 
 def item_id(path: Path, recording: RecordingResults) -> str:
-    """Return what a batch calls a recording: as the `run.json` beside the file says, else its name."""
+    """Return the id of a recording in its batch, from the `run.json` beside the file, else its name."""
     batch = record_beside(path).get("batch")
     if isinstance(batch, dict) and isinstance(batch.get("item"), str):
         return str(batch["item"])
@@ -208,12 +208,12 @@ def item_id(path: Path, recording: RecordingResults) -> str:
 
 
 def is_zip(path: Path) -> bool:
-    """Return whether a file is a ZIP; a pipe, which would be waited for, is none."""
+    """Return whether a file is a ZIP; a pipe, which opening would wait for, is not."""
     return path.is_file() and zipfile.is_zipfile(path)
 
 
 def recognise(path: Path) -> ResultFormat:
-    """Return the format of a file: told by what is in it, where that leaves a choice by its name.
+    """Return the format of a file, recognised by its content and, where that is ambiguous, by its name.
 
     `FormatError`: it cannot be read, is empty, or is in no known format.
     """
@@ -248,7 +248,7 @@ def recognise(path: Path) -> ResultFormat:
 
 
 def _json_kind(text: str, path: Path) -> ResultFormat:
-    """A document is one object; of JSON lines, the first line alone is an object with a frame number."""
+    """Tell a document, one object, from JSON lines, whose first line is an object with a frame number."""
     with suppress(ValueError):
         first = json_value(text.partition("\n")[0])
         if isinstance(first, dict) and "frame" in first:
@@ -274,7 +274,7 @@ def _rows_kind(path: Path, columns: int, lines: list[str]) -> ResultFormat:
 
 
 def _joined(group: list[RecordingResults]) -> list[RecordingResults]:
-    """Return one recording of several targets, or the group as it is where an id is there twice."""
+    """Return one recording of several targets, or the group unchanged if an id occurs twice."""
     ids = [target_id for recording in group for target_id in recording.target_ids]
     if len(group) == 1 or len(set(ids)) < len(ids):
         return group
@@ -295,7 +295,7 @@ def _stem(path: Path, source: ResultFormat) -> str:
 
 
 def _recorded_size(path: Path) -> PictureSize | None:
-    """Return the size that the `run.json` beside a run's own files says."""
+    """Return the frame size in the `run.json` beside a run's own files."""
     try:
         inputs: list[dict[str, Any]] = record_beside(path)["inputs"]
         video = next(item["video"] for item in inputs if item["role"] == "rgb")
@@ -306,7 +306,7 @@ def _recorded_size(path: Path) -> PictureSize | None:
 
 
 def _recorded_origin(path: Path) -> int:
-    """Return what the `run.json` beside a run's own files says that the top left pixel is called; else 0."""
+    """Return the coordinate of the top left pixel in the `run.json` beside a run's own files; else 0."""
     try:
         return int(record_beside(path)["configuration"]["mot"]["origin"] == 1)
     except (KeyError, TypeError):
@@ -314,7 +314,7 @@ def _recorded_origin(path: Path) -> int:
 
 
 def record_beside(path: Path) -> dict[str, Any]:
-    """Return what the `run.json` beside a run's own files says; nothing for other files."""
+    """Return the `run.json` beside a run's own files; empty for other files."""
     record = path.with_name(RECORD)
     if path.name not in (TABLE, MOT) or not record.is_file():
         return {}

@@ -1,7 +1,7 @@
-"""`RecordingResults`: the boxes of one recording, frames by targets, whatever file they come from.
+"""`RecordingResults`: the boxes of one recording, frames by targets, from a file of any format.
 
-Everything but the boxes may be unknown: a ground-truth file has no scores, a MOT file no times. What is
-unknown is None, never a made-up value.
+Everything but the boxes may be unknown: a ground-truth file has no scores, a MOT file no times. Unknown
+values are None, never made up.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DEFAULT_LABEL: Final = "target"
-"""Stands for the label of a target that has none, in formats where each must have one."""
+"""The label written for a target without one, in formats that require one."""
 
 _MOST_ROWS: Final = 10_000_000
 _FEWEST_STEPS: Final = 3
@@ -38,37 +38,37 @@ class PictureSize(NamedTuple):
 
 
 def of_another_size(own: tuple[int, int] | None, size: tuple[int, int] | None) -> str:
-    """Return what to say of boxes of pictures of another size than `size`; nothing where nobody knows one."""
+    """Return a note if boxes are of pictures of another size; empty if the sizes agree or one is unknown."""
     if own is None or size is None or tuple(own) == tuple(size):
         return ""
     return "its boxes are of pictures of {}x{}, not {}x{}".format(*own, *size)
 
 
 def are_shares(boxes: Sequence[Box]) -> bool:
-    """Return whether there are boxes, and all are within the first pixel, as shares of the picture are."""
+    """Return whether there are boxes, and all lie within the first pixel, as fractions of the picture do."""
     return bool(boxes) and all(max(box.xywh) <= 1 > box.area for box in boxes)
 
 
 @dataclass(frozen=True, slots=True)
 class AbsentTarget:
-    """A target of which a file says that it has no box in a frame."""
+    """A target that has no box in a frame, according to a file."""
 
     target_id: int  # from 1
     score: float | None = None  # confidence, usually in [0, 1]
-    # `init` where the tracker was given the box, and the file does not repeat it
+    # `init` if the tracker was given the box, and the file does not repeat it
     state: TrackState | None = None
-    box: None = field(default=None, init=False)  # none, so that it can be asked for
+    box: None = field(default=None, init=False)  # always None, so that it reads like a `TrackedBox`
 
 
 @dataclass(frozen=True, slots=True)
 class FrameBoxes:
-    """All boxes of one frame; maybe none."""
+    """All boxes of one frame, if any."""
 
     frame_index: int  # 0-based index of the RGB frame
     targets: tuple[TrackedBox, ...] = ()  # the boxes, in order of their target ids
-    # Targets that are said to have no box here; of those not mentioned nothing is known
+    # Targets said to have no box here; nothing is known of targets not mentioned
     absent: tuple[AbsentTarget, ...] = ()
-    time_s: float | None = None  # time of the RGB frame in seconds, as the file says it
+    time_s: float | None = None  # time of the RGB frame in seconds, as in the file
     aux_present: bool | None = None  # whether the frame has a partner in the second stream
     aux_time_s: float | None = None  # the partner's time in seconds
     skew_ms: float | None = None  # the partner's time minus that of the RGB frame
@@ -76,7 +76,7 @@ class FrameBoxes:
 
     @classmethod
     def of(cls, result: FrameResult) -> FrameBoxes:
-        """Return what is written of a tracked frame."""
+        """Return the boxes of a tracked frame, with its times."""
         pair = result.pair
         return cls(
             pair.rgb.index,
@@ -94,7 +94,7 @@ class FrameBoxes:
         return sorted((*self.targets, *self.absent), key=lambda entry: entry.target_id)
 
     def target(self, target_id: int) -> TrackedBox | AbsentTarget | None:
-        """Return what is said of a target, if anything is."""
+        """Return the entry of a target, if there is one."""
         return next((entry for entry in self.entries if entry.target_id == target_id), None)
 
 
@@ -102,10 +102,10 @@ class FrameBoxes:
 class RecordingResults:
     """The results of one recording."""
 
-    name: str  # what the recording is called; any text
-    frames: tuple[FrameBoxes, ...]  # in order; a frame that is not among them was not looked at
+    name: str  # of the recording; any text
+    frames: tuple[FrameBoxes, ...]  # in order; frames that were not looked at are missing
     size: PictureSize | None = None  # of the RGB frames
-    # What kind of thing a target is, in the words of whoever annotated it, by target id
+    # The class of a target in the annotator's words, by target id
     labels: Mapping[int, str] = field(default_factory=dict)
 
     @property
@@ -156,7 +156,7 @@ class RecordingResults:
     def every_frame(self) -> Iterator[FrameBoxes]:
         """Yield a frame for every index from 0 to the last; those that were not looked at are empty.
 
-        `FormatError`: the last index is so large that it must be a mistake.
+        `FormatError`: the last index is implausibly large.
         """
         if self.frames and self.frames[-1].frame_index >= _MOST_ROWS:
             what = f"frame {self.frames[-1].frame_index} is too far for one row a frame"
@@ -171,10 +171,10 @@ class RecordingResults:
 
 @dataclass(slots=True)
 class ResultsGatherer:
-    """Puts what a file says, in any order, together to `RecordingResults`."""
+    """Builds `RecordingResults` from the values of a file, added in any order."""
 
-    size: PictureSize | None = None  # of the RGB frames, where the file says it
-    labels: dict[int, str] = field(default_factory=dict)  # as those of the results
+    size: PictureSize | None = None  # of the RGB frames, if the file has it
+    labels: dict[int, str] = field(default_factory=dict)  # by target id
     _frames: dict[int, dict[str, Any]] = field(default_factory=dict)
     _entries: dict[int, dict[int, TrackedBox | AbsentTarget]] = field(default_factory=dict)
 
@@ -184,13 +184,13 @@ class ResultsGatherer:
         return {target_id for entries in self._entries.values() for target_id in entries}
 
     def add_size(self, size: PictureSize | None) -> None:
-        """Note the size of a picture, where it is said; `FormatError` where another one has another."""
+        """Note the size of a picture, if known; `FormatError` if an earlier one differs."""
         if said := of_another_size(size, self.size):
             raise FormatError(said, hint="a recording has pictures of one size")
         self.size = self.size or size
 
     def add_frame(self, index: int, **said: float | None) -> None:
-        """Note a frame and what is said of it: fields of `FrameBoxes`; what was said earlier stands.
+        """Note a frame and what is known of it, as fields of `FrameBoxes`; earlier values are kept.
 
         `FormatError`: the index is negative.
         """
@@ -210,9 +210,9 @@ class ResultsGatherer:
         state: TrackState | None = None,
         measure: AuxMeasure | None = None,
     ) -> None:
-        """Note a target in a frame; nothing is measured of one without a box.
+        """Note a target in a frame; the measure of one without a box is ignored.
 
-        `FormatError`: the frame holds this target already, the id is below 1, the index below 0, or the score
+        `FormatError`: the frame already holds this target, the id is below 1, the index below 0, or the score
         not finite.
         """
         self.add_frame(index)
@@ -229,7 +229,7 @@ class ResultsGatherer:
             entries[target_id] = TrackedBox(index, target_id, box, score, state, None, measure)
 
     def results(self, name: str) -> RecordingResults:
-        """Return everything, in order; maybe nothing."""
+        """Return everything noted, in order; it may be empty."""
         frames = tuple(self._frame(index) for index in sorted(self._frames))
         return RecordingResults(name, frames, self.size, dict(sorted(self.labels.items())))
 
@@ -243,7 +243,7 @@ class ResultsGatherer:
 
 
 def data_frame(boxes: Iterable[TrackedBox]) -> pd.DataFrame:
-    """Return a table with a row a box: frame, id, x, y, w, h (px), score, state, time_s, measure.
+    """Return a table with one row per box: frame, id, x, y, w, h (px), score, state, time_s, measure.
 
     Args:
         boxes: What `track` yields, or `read_rows` returns.

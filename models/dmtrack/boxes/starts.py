@@ -1,15 +1,14 @@
-"""Start boxes from a file of any kind we know.
+"""Start boxes from a file of any known format.
 
-    4 or 8 values a row              ground truth of one target: the first row counts, on the first frame
-    5 to 7, all but the first 0 to 1 YOLO text (`class cx cy w h`, shares of the picture): a target a row; a
-                                     tracker's id may follow
-    6, 7, 9 or more values           MOT: each id starts at its first row, under its own id, and a row after a
-                                     gap corrects it; of detections (id -1) those of the first frame that has
-                                     any, under free ids
-    a table, JSON, COCO, CVAT …      results as `dmtrack export` reads them, like MOT; keyframes.csv; of VOT
-                                     what begins with a mask, a code or more than four corners
+    4 or 8 values a row              ground truth of one target: its first row, in the first frame
+    5 to 7, all but the first 0 to 1 YOLO text (`class cx cy w h`, fractions of the picture): one target per
+                                     row; a tracker's id may follow
+    6, 7, 9 or more values           MOT: each id starts at its first row, and a row after a gap corrects it;
+                                     of detections (id -1) those in the first frame with any, under free ids
+    a table, JSON, COCO, CVAT …      results as `dmtrack export` reads them, treated like MOT; keyframes.csv;
+                                     VOT text that begins with a mask, a code or more than four corners
 
-Eight values are always a polygon (VOT), so a MOT file with eight columns cannot be told and is not MOT here.
+Eight values are always a polygon (VOT), so a MOT file with eight columns is not recognised as MOT here.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from dmtrack.tracking.start import Keyframe, TargetStart
 
 _log = logging.getLogger(__name__)
 
-_TRUTH_COLUMNS: Final = (1, 2, 3, 4, 5, 8)  # of 1, 2, 3 and 5 the reader of ground truth says what is wrong
+_TRUTH_COLUMNS: Final = (1, 2, 3, 4, 5, 8)  # for 1, 2, 3 and 5 the reader of ground truth says what is wrong
 
 
 def read_targets(
@@ -43,13 +42,13 @@ def read_targets(
 ) -> tuple[Box | Keyframe, ...]:
     """Read the targets of a file of boxes, as above.
 
-    Files without frames (of ground truth the first row, whatever `first_frame` is) and detections in the
-    first frame give boxes; else these are keyframes, in order of the ids. A target of a file with frames in
-    it starts at its first row from `first_frame` on, from 0; one that ends before is left out. `size`, width
-    and height of the frame, is needed for YOLO text and Label Studio; `order` is what four numbers of a text
-    or a table are; that other formats, and results with states, say so themselves is logged.
-    `FormatError`: the file cannot be read, or a row (named) is malformed; `BoxError`: it has no box, or none
-    from there on.
+    Files without frame numbers (ground truth by its first row, whatever `first_frame` is) and detections in
+    the first frame give boxes; other files give keyframes, in order of ids. In a file with frame numbers, a
+    target starts at its first row from `first_frame` (0-based) on; one that ends earlier is left out. `size`,
+    width and height of the frame, is needed for YOLO text and Label Studio. `order` is the meaning of four
+    numbers in a text or table; it is ignored, which is logged, for other formats and for results with states,
+    which define it themselves. `FormatError`: the file cannot be read, or a row (named) is malformed;
+    `BoxError`: it has no box, or none from `first_frame` on.
     """
     with translated(FormatError, "cannot be read", where=path):
         if is_zip(path):
@@ -73,13 +72,13 @@ def read_targets(
 
 
 def _is_yolo(words: Sequence[str]) -> bool:
-    """Tell a row of YOLO text, maybe with a confidence and an id, from one of MOT: no box is so small."""
+    """Tell a row of YOLO text, maybe with a confidence and an id, from one of MOT, whose boxes are larger."""
     numbers = [real(word) for word in words if is_number(word)]
     if len(words) != len(numbers) or len(words) not in (5, 6, 7) or not numbers[0].is_integer():
         return False
     if not all(0 <= number <= 1 for number in numbers[1:5]):
         return False
-    # what is no whole number is no id of MOT
+    # an id of MOT would be a whole number
     return len(words) == 5 or not numbers[1].is_integer()
 
 
@@ -95,7 +94,7 @@ def _in_order(
     path: Path,
     columns: Sequence[str] = (),
 ) -> tuple[Box | Keyframe, ...]:
-    """Return targets of a file with the boxes that its numbers are in an order, where it leaves that open."""
+    """Return the targets of a file with their boxes read in an order, if the format leaves that open."""
     if order is BoxFormat.XYWH or size is None:
         return tuple(found)
     if recognise(path) not in (ResultFormat.MOT, ResultFormat.CSV) or "state" in columns:
@@ -112,7 +111,7 @@ def _in_order(
 
 
 def _detected(rows: Sequence[TrackedBox], path: Path, first_frame: int) -> tuple[Box | TargetStart, ...]:
-    """Return the detections of one frame: later ones are others of the same things."""
+    """Return the detections of one frame: later ones may show the same objects."""
     begin = min((row.frame_index for row in rows if row.frame_index >= first_frame), default=-1)
     found = [TargetStart(row.box, row.target_id, begin) for row in rows if row.frame_index == begin]
     if not found:

@@ -1,4 +1,4 @@
-"""Results as files of one format: written whole (`write_results`), or while tracking (`BoxSink`)."""
+"""Results as files of one format, written whole (`write_results`) or while tracking (`BoxSink`)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _LINES_OF: Final[dict[ResultFormat, Callable[[FrameBoxes, MotOptions], str]]] = 
     ResultFormat.CSV: lambda frame, _: table_lines(frame),
     ResultFormat.JSONL: lambda frame, _: f"{json_line(frame)}\n",
 }
-"""Formats that are lines, frame after frame."""
+"""Formats that are written line by line, frame after frame."""
 _FOR_ALL: Final = frozenset(
     {ResultFormat.COCO, ResultFormat.LABEL_STUDIO, ResultFormat.TRACKINGNET, ResultFormat.GOT_10K}
 )
@@ -76,14 +76,14 @@ class BoxSink(Sink):
 
 @dataclass(frozen=True, slots=True)
 class ResultFile:
-    """A file to be written, or (without data) not to be there: it would speak for what is written."""
+    """A file to be written, or (without data) to be deleted, as it would not fit the new results."""
 
     path: Path
     data: bytes | None
 
 
 def refuse_twins(paths: Iterable[Path]) -> None:
-    """Refuse to write two results to what some file system takes for one place, by an `OutputError`."""
+    """Raise `OutputError` if two results would go to what some file system takes for one place."""
     places: dict[str, list[Path]] = {}
     for path in paths:
         places.setdefault(place_key(str(path)), []).append(path)
@@ -120,10 +120,9 @@ def result_files_of(
 ) -> list[ResultFile]:
     """Return the files that hold `recordings`.
 
-    `output` is a file name, or a folder: one that exists, a name without a suffix or with a slash at its end,
-    or any name when there is more than one recording. COCO, Label Studio and submissions keep all in one
-    file; MOTChallenge has a folder for each, whatever the name. `OutputError`: there are several recordings,
-    and `output` is a file.
+    `output` is the name of a file or of a folder (see `means_folder`). COCO, Label Studio and submissions put
+    all recordings into one file; MOTChallenge makes a folder for each, whatever the name. `OutputError`:
+    there are several recordings, and `output` is a file.
     """
     path, in_folder = Path(output), means_folder(output)
     if target in (ResultFormat.MOTCHALLENGE, ResultFormat.KITTI) and not mot.keep_lost:
@@ -153,13 +152,13 @@ def result_files_of(
 
 
 def means_folder(output: str) -> bool:
-    """Return whether a folder is meant: one that is there, a name without a suffix or with a last slash."""
+    """Return whether a name means a folder: one exists, or it has no suffix, or a slash at its end."""
     with os_errors_translated(output):
         return Path(output).is_dir() or not Path(output).suffix or output.endswith(("/", "\\"))
 
 
 def require_room(count: int, target: str, output: str) -> None:
-    """Refuse, by an `OutputError`, to put several recordings into one file that holds one."""
+    """Raise `OutputError` if several recordings would go into one file of a format that holds one."""
     if count > 1 and not means_folder(output):
         raise OutputError(
             f"there are {count} recordings, and {target} holds one a file",
@@ -169,7 +168,7 @@ def require_room(count: int, target: str, output: str) -> None:
 
 
 def file_name(name: str) -> str:
-    """Return a name, any text, as a `portable_name` that is not empty."""
+    """Return any text as a `portable_name` that is not empty."""
     return portable_name(name) or "recording"
 
 
@@ -200,7 +199,7 @@ def _files_of(
 def _one_target_files(
     recording: RecordingResults, target: ResultFormat, path: Path, *, is_named: bool
 ) -> Iterator[ResultFile]:
-    """Yield the files of every target, the id in the name but for a lone target 1 or a given name."""
+    """Yield the files of every target; names have the id, except for a lone target 1 or in a named file."""
     ids = recording.target_ids or (1,)
     is_plain = len(ids) == 1 and (is_named or ids == (1,))
     for target_id in ids:
@@ -214,7 +213,7 @@ def _one_target_files(
 
 
 def _stem_with_id(stem: str, target_id: int, target: ResultFormat) -> str:
-    """`car` is `car_id2`, and `car_001` of VOT `car_id2_001`."""
+    """Return `car_id2` for `car`, and `car_id2_001` for `car_001` of VOT."""
     if target is ResultFormat.VOT and re.search(r"_\d{3}$", stem):
         return f"{stem[:-4]}_id{target_id}{stem[-4:]}"
     return f"{stem}_id{target_id}"

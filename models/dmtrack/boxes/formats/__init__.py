@@ -10,7 +10,7 @@ from dmtrack.errors import ConfigError
 
 
 class ResultFormat(StrEnum):
-    """A file format for the boxes of a recording: its name, and how names of its files end."""
+    """A file format for the boxes of a recording: its name, and the ending of its file names."""
 
     MOT = "mot", ".txt"
     CSV = "csv", ".csv"
@@ -30,14 +30,14 @@ class ResultFormat(StrEnum):
     ending: str
 
     def __new__(cls, name: str, ending: str) -> Self:
-        """Make a member of its name and its ending."""
+        """Make a member with a name and an ending."""
         member = str.__new__(cls, name)
         member._value_, member.ending = name, ending
         return member
 
 
 def format_of_name(name: str) -> ResultFormat:
-    """Return the format that the suffix of a file name means; `ConfigError` where it is not one alone."""
+    """Return the format that the suffix of a file name means; `ConfigError` unless it is exactly one."""
     suffix = PurePath(name).suffix.lower()
     fitting = [one for one in ResultFormat if suffix and one.ending.endswith(suffix)]
     if len(fitting) == 1:
@@ -88,4 +88,4 @@ HOLDS: Final = {
     ResultFormat.GOT_10K: frozenset({Content.START_BOXES, Content.LOST_BOXES, Content.NETWORK_TIME}),
     ResultFormat.COCO: frozenset(Content) - {Content.PAIRING},
 }
-"""What survives writing and reading again."""
+"""What is kept when results are written and read again."""

@@ -4,12 +4,12 @@
     images       id, video_id, file_name, frame_id (from 0; frame_index is the same), width, height, time_s
     tracks       id, video_id, category_id, target_id
     annotations  id, image_id, video_id, track_id (instance_id is the same), category_id,
-                 bbox [x, y, w, h], segmentation (its corners), area, iscrowd, and what is known
-                 of score, state and measure
+                 bbox [x, y, w, h], segmentation (its corners), area, iscrowd; score, state and measure
+                 if they are known
     categories   id, name
 
-Every frame is an image, also one without a box. Track ids are unique in the document; `target_id` is
-the target's own. Files are named NAME/00000001.jpg and so on, as `ffmpeg -i rgb.mp4 NAME/%08d.jpg` does.
+Every frame is an image, also one without a box. Track ids are unique in the document; `target_id` is the id
+within the recording. Files are named NAME/00000001.jpg and so on, as by `ffmpeg -i rgb.mp4 NAME/%08d.jpg`.
 
 Source: the CocoVID convention of MMTracking and the description of TAO's annotations (format only).
 """
@@ -44,7 +44,7 @@ _PICTURES: Final = (
 def read_coco(path: Path, name: str) -> tuple[RecordingResults, ...]:
     """Read every video of a document; images without a `video_id` are frames of one video.
 
-    `FormatError`: it cannot be read, is no such document, or a value (its place is named) is wrong.
+    `FormatError`: it cannot be read, is not such a document, or a value (its place is named) is wrong.
     """
     document = JsonFields.parse(read_text(path), str(path))
     if "images" not in document or "annotations" not in document:
@@ -53,9 +53,10 @@ def read_coco(path: Path, name: str) -> tuple[RecordingResults, ...]:
 
 
 def first_frame(document: JsonFields) -> int:
-    """Return the `frame_id` of the first frame: 1 in what FairMOT and ByteTrack convert, which is said.
+    """Return the `frame_id` of the first frame: 0, or 1 as in those of FairMOT and ByteTrack (logged).
 
-    There each video's images count from 1 without a gap, and their files do not count one ahead, as ours do.
+    In those, the images of each video count from 1 without a gap, and the numbers in their file names are not
+    one higher, as ours are.
     """
     numbers, ahead = defaultdict(list), set()
     for image in document.each("images"):
@@ -78,7 +79,7 @@ def first_frame(document: JsonFields) -> int:
 
 
 def coco_text(recordings: Sequence[RecordingResults]) -> str:
-    """Return one document, one line an entry."""
+    """Return one document, with one entry per line."""
     writer = _CocoWriter()
     for recording in recordings:
         writer.add(recording)
@@ -91,7 +92,7 @@ def coco_text(recordings: Sequence[RecordingResults]) -> str:
 
 @dataclass(slots=True)
 class _CocoWriter:
-    """The lists of a document, while recordings are added."""
+    """The lists of a document while recordings are being added."""
 
     videos: list[dict[str, Any]] = field(default_factory=list)
     categories: list[dict[str, Any]] = field(default_factory=list)
@@ -162,7 +163,7 @@ class _CocoWriter:
 
 
 class _CocoReader:
-    """Puts the lists of a document together again."""
+    """Builds recordings from the lists of a document."""
 
     def __init__(self, document: JsonFields, name: str) -> None:
         self._document = document

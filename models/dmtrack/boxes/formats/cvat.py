@@ -27,7 +27,7 @@ _CLASS_COLUMN: Final = 7
 
 
 def read_cvat(path: Path, name: str) -> RecordingResults:
-    """Read an archive as CVAT exports and imports it; a `FormatError` names the row that is malformed."""
+    """Read an archive as CVAT exports and imports it; `FormatError` names the malformed row."""
     texts = member_texts(path, (_BOXES, _LABELS, "gt.txt", "labels.txt"))
     boxes = texts.get(_BOXES, texts.get("gt.txt"))
     labels = texts.get(_LABELS, texts.get("labels.txt"))
@@ -45,7 +45,7 @@ def cvat_archive(results: RecordingResults) -> bytes:
 
 
 def gt_texts(results: RecordingResults, origin: int = 0, usual: Sequence[str] = ()) -> tuple[str, str]:
-    """Return `gt.txt` and `labels.txt`; the `usual` labels, in their order, where there are no others."""
+    """Return `gt.txt` and `labels.txt`; the latter has the `usual` labels if there are no others."""
     label_of = {target_id: results.labels.get(target_id) or DEFAULT_LABEL for target_id in results.boxed_ids}
     labels = sorted(set(label_of.values()))
     if set(labels) <= set(usual):
@@ -59,9 +59,9 @@ def gt_texts(results: RecordingResults, origin: int = 0, usual: Sequence[str] = 
 
 
 def gather_gt(gatherer: ResultsGatherer, boxes: str, labels: str, where: str, origin: int = 0) -> None:
-    """Note what `gt.txt` and `labels.txt` say; a `FormatError` names the row that is malformed.
+    """Add the rows of `gt.txt`, with the labels of `labels.txt`; `FormatError` names the malformed row.
 
-    What is to be ignored has a score of 0.
+    Rows to be ignored get a score of 0.
     """
     names = labels.splitlines()
     for place, line in rows_of(boxes.splitlines(), where):

@@ -10,10 +10,10 @@
       </track>
     </annotations>
 
-Frames count from 0. Every frame of a target is written, as CVAT does; in those with `keyframe="0"` CVAT takes
-the line between the keyframes, also of sparse ground truth. Where a target has no box, a box with
-`outside="1"` ends it. A lost target is `occluded`; score, state and measure are attributes, which CVAT drops
-where the task's label has none.
+Frames count from 0. Every frame of a target is written, as CVAT does; CVAT replaces boxes with `keyframe="0"`
+by linear interpolation, also those of sparse ground truth. Where a target's boxes end, one with `outside="1"`
+follows. A lost target is `occluded`; score, state and measure are attributes, which CVAT drops if the task's
+label lacks them.
 
 Source: CVAT's manual, "XML annotation format", and the reader of Datumaro (format only).
 """
@@ -59,10 +59,10 @@ _LABEL: Final = "<label><name>{}</name><attributes>%s</attributes></label>" % ""
 
 
 def read_cvat_video(path: Path, name: str) -> RecordingResults:
-    """Read the XML file, or the archive that it is in; between keyframes boxes lie on straight lines.
+    """Read the XML file, or the archive that holds it; between keyframes boxes are interpolated linearly.
 
-    Boxes that are turned and polygons are read as the upright boxes around them. `FormatError`: it cannot be
-    read, is no such file, or a box (its place is named) is wrong.
+    Rotated boxes and polygons become the upright boxes around them. `FormatError`: it cannot be read, is not
+    such a file, or a box (its place is named) is wrong.
     """
     if path.suffix.lower() != ".zip" and not zipfile.is_zipfile(path):
         text = read_text(path)
@@ -155,7 +155,7 @@ def _waypoint(element: ElementTree.Element, where: str) -> Waypoint:
         box = upright(box, finite(element.get("rotation", "0"), "rotation"), (box.cx, box.cy))
     said = {one.get("name", ""): one.text or "" for one in element.iter("attribute")}
     score = state = measure = None
-    with suppress(FormatError):  # others have attributes of these names that mean something else
+    with suppress(FormatError):  # other tools may use these names for attributes of another meaning
         score = finite(said["score"], "score") if "score" in said else None
         state = state_of(said.get("state"))
         measure = measure_in(said)

@@ -1,4 +1,4 @@
-"""Results as JSON: one document, or (JSON lines) one line a frame. Only digits without meaning are lost.
+"""Results as JSON: one document, or (JSON lines) one line per frame. Only insignificant digits are lost.
 
     {"format": "dmtrack results", "version": 1, "name": "night_street", "size": [640, 480],
      "labels": [{"id": 1, "label": "car"}],
@@ -8,8 +8,8 @@
                               "measure": {"median": 2.41, "min": 2.3, "max": 2.6, "unit": "m",
                                           "position_m": [0.2, -0.1, 2.41]}}]}]}
 
-`frame` counts from 0. What is not known is left out; a target without a box has `"box": null`. A line of
-JSON lines is one of the frames.
+`frame` counts from 0. Unknown values are left out; a target without a box has `"box": null`. A line of JSON
+lines is one entry of `frames`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ VERSION: Final = 1
 
 
 def read_json_results(path: Path, name: str) -> RecordingResults:
-    """Read a JSON document; a `FormatError` names the place of what is wrong."""
+    """Read a JSON document; `FormatError` names the place of the fault."""
     document = JsonFields.parse(read_text(path), str(path))
     if document.text("format") != FORMAT:
         raise FormatError(
@@ -51,7 +51,7 @@ def read_json_results(path: Path, name: str) -> RecordingResults:
 
 
 def read_json_lines(path: Path, name: str) -> RecordingResults:
-    """Read JSON lines, one a frame, empty ones passed over; a `FormatError` names one that is wrong."""
+    """Read JSON lines, one per frame; blank lines are skipped. `FormatError` names the faulty line."""
     gatherer = ResultsGatherer()
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         if line.strip():
@@ -60,7 +60,7 @@ def read_json_lines(path: Path, name: str) -> RecordingResults:
 
 
 def json_text(results: RecordingResults) -> str:
-    """Return the document of one recording, one line a frame."""
+    """Return the document of one recording, with one line per frame."""
     head: dict[str, Any] = {"format": FORMAT, "version": VERSION, "name": results.name}
     if results.size is not None:
         head["size"] = list(results.size)
@@ -91,7 +91,7 @@ def _entry_json(entry: TrackedBox | AbsentTarget) -> dict[str, Any]:
 
 
 def measure_json(entry: TrackedBox | AbsentTarget) -> dict[str, Any]:
-    """Return the field `measure` of a target; nothing where nothing is measured."""
+    """Return the field `measure` of a target; empty if nothing was measured."""
     measure = entry.measure if isinstance(entry, TrackedBox) else None
     if measure is None:
         return {}
@@ -117,10 +117,10 @@ def _gather(gatherer: ResultsGatherer, fields: JsonFields) -> None:
 
 
 class JsonFields:
-    """One JSON object of a file; its values are read checked, with errors that say where they are.
+    """One JSON object of a file, whose values are checked when read; errors name their place.
 
-    What is not there, or null, is None, unless a method says otherwise. Every method raises `FormatError`
-    where a value is something else, and so does the class where its own is no object.
+    A missing or null value is None unless a method says otherwise. Every method raises `FormatError` for a
+    value of another type, and so does the class if its own is not an object.
     """
 
     def __init__(self, value: object, where: str) -> None:
@@ -131,11 +131,11 @@ class JsonFields:
 
     @classmethod
     def parse(cls, text: str, where: str) -> JsonFields:
-        """Return the object that `text` is; `FormatError` where it is no JSON, or no object."""
+        """Return the object in `text`; `FormatError` if it is not JSON, or not an object."""
         return cls(json_of(text, where), where)
 
     def __contains__(self, name: str) -> bool:
-        """Tell whether there is such a field, and it is not null."""
+        """Return whether the field exists and is not null."""
         return self._values.get(name) is not None
 
     def error(self, what: str) -> FormatError:
@@ -143,7 +143,7 @@ class JsonFields:
         return FormatError(what, where=self.where)
 
     def integer(self, *names: str) -> int:
-        """Return a whole number: the first of these fields that is there; one of them must be."""
+        """Return a whole number, from the first of these fields that exists; one of them must."""
         value = next((self._values[name] for name in names if name in self), None)
         if isinstance(value, float) and value.is_integer():
             value = int(value)
@@ -171,7 +171,7 @@ class JsonFields:
         return value
 
     def texts(self, name: str) -> list[str]:
-        """Return the texts of a list; none if there is no list."""
+        """Return the texts in a list; empty without a list."""
         value = self._values.get(name) or []
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
             raise self._wrong(name, value, "a list of texts")
@@ -218,7 +218,7 @@ class JsonFields:
         return PictureSize(*sides)
 
     def picture_size(self, width: str, height: str) -> PictureSize | None:
-        """Return the size that two fields say; None where they are not both there, or one is not above 0."""
+        """Return the size in two fields; None if one is missing or not above 0."""
         if width not in self or height not in self:
             return None
         size = PictureSize(self.integer(width), self.integer(height))
@@ -230,7 +230,7 @@ class JsonFields:
         return None if value is None else JsonFields(value, f"{self.where}, {name}")
 
     def each(self, name: str) -> Iterator[JsonFields]:
-        """Yield the objects of a list; none if there is no list."""
+        """Yield the objects in a list; none without a list."""
         value = self._values.get(name)
         if value is not None and not isinstance(value, list):
             raise self._wrong(name, value, "a list")
@@ -247,7 +247,7 @@ class JsonFields:
 
 
 def known(**values: object) -> dict[str, Any]:
-    """Return those of the values that are not None, numbers as they are written."""
+    """Return the values that are not None, with numbers rounded as in files."""
     return {
         name: rounded(value, MS_DECIMALS if name.endswith("_ms") else DECIMALS)
         if isinstance(value, float)
@@ -258,12 +258,12 @@ def known(**values: object) -> dict[str, Any]:
 
 
 def rounded(value: float, decimals: int = DECIMALS) -> float:
-    """Return a number with as many decimals as other formats have."""
+    """Return a number rounded to the decimals that other formats have."""
     return round(float(value), decimals)
 
 
 def sides(box: Box) -> list[float]:
-    """Return `[x, y, w, h]` as it is written; a side that rounds to 0 stays above it."""
+    """Return `[x, y, w, h]` as written to files; a width or height never rounds to 0."""
     return [float(word) for word in format_box(box).split(",")]
 
 

@@ -1,10 +1,10 @@
-"""Results as labels of KITTI's tracking benchmark: one line a box.
+"""Results as labels of KITTI's tracking benchmark: one box per line.
 
     frame id type truncated occluded alpha left top right bottom height width length x y z rotation [score]
 
-Frames count from 0; a file with an id 0 is read with all ids one higher. What stands for a place in space is
-not known and written as in KITTI's own `DontCare` rows, which are not read. `type` is the label, `Misc`
-without one; a lost target has `occluded` 3, which means unknown.
+Frames count from 0; if a file has an id 0, all its ids are read one higher. The unknown values in space are
+written as in KITTI's own `DontCare` rows; such rows are not read. `type` is the label, `Misc` without one; a
+lost target has `occluded` 3, which means unknown.
 
 Source: the readme of KITTI's development kit for tracking, and the reader of TrackEval (format only).
 """
@@ -30,7 +30,7 @@ _UNKNOWN: Final = "-1 -1 -1 -1000 -1000 -1000 -10"
 
 
 def read_kitti(path: Path, name: str) -> RecordingResults:
-    """Read the labels, or the results, of one sequence; a `FormatError` names the row that is malformed."""
+    """Read the labels or results of one sequence; `FormatError` names the malformed row."""
     rows = []
     for where, line in rows_of(read_text(path).splitlines(), path):
         words = line.split()

@@ -1,4 +1,4 @@
-"""Results as Label Studio imports and exports them: one task a recording, a `videorectangle` a target.
+"""Results as Label Studio imports and exports them: a task per recording, a `videorectangle` per target.
 
     [{"data": {"video": "night_street", "name": "night_street"},
       "annotations": [{"result": [
@@ -8,9 +8,10 @@
            {"frame": 1, "time": 0.0, "enabled": true, "x": 1.5, "y": 4.2, "width": 5, "height": 8,
             "rotation": 0, "score": 1, "state": "init"}]}}]}]}]
 
-Frames count from 1, places are per cent of the frame. Between two entries lies a line; after one with
-`enabled` false the target is not there. `score`, `state` and `measure` are ours. `data.video` is to be the
-address of the video in Label Studio, whose labelling configuration names the tags `box` and `video`.
+Frames count from 1, positions are per cent of the frame. Between two entries boxes are interpolated linearly;
+after one with `enabled` false the target is absent. `score`, `state` and `measure` are ours. `data.video`
+should be the address of the video in Label Studio, whose labelling configuration names the tags `box` and
+`video`.
 
 Source: Label Studio's manual, "Video object tracking", and `extract_key_frames` of its SDK (format only).
 """
@@ -48,14 +49,14 @@ _TYPE: Final = "videorectangle"
 _OUR_ID: Final = re.compile(r"target_([1-9]\d{0,8})")
 _log = logging.getLogger(__name__)
 
-_USUAL_RATE: Final = 24  # what Label Studio takes for the frame rate of a video that it is not told of
+_USUAL_RATE: Final = 24  # the frame rate that Label Studio assumes for a video unless told
 
 
 def read_label_studio(path: Path, name: str, size: PictureSize | None = None) -> tuple[RecordingResults, ...]:
-    """Read every task of an export ("JSON"); of several annotations of a task the first.
+    """Read every task of an export ("JSON"), using the first annotation of each.
 
-    `name` is for a task that has none, `size` for a file that does not say it. `FormatError`: it cannot be
-    read, a value (its place is named) is wrong, or the size is not known.
+    `name` is for a task without one, `size` for a file without it. `FormatError`: it cannot be read, a value
+    (its place is named) is wrong, or the size is unknown.
     """
     document = json_of(read_text(path), path)
     tasks = JsonFields({"tasks": document if isinstance(document, list) else [document]}, str(path))
@@ -63,7 +64,7 @@ def read_label_studio(path: Path, name: str, size: PictureSize | None = None) ->
 
 
 def label_studio_text(recordings: Sequence[RecordingResults], options: AnnotatorOptions = EVERY_FRAME) -> str:
-    """Return one document, one line a target; `FormatError` where the size of the frames is not known."""
+    """Return one document, with one line per target; `FormatError` if the frame size is unknown."""
     tasks = []
     for recording in recordings:
         data = json.dumps({"video": recording.name, "name": recording.name}, ensure_ascii=False)

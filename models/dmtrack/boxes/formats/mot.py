@@ -1,13 +1,11 @@
-"""MOT Challenge text: `frame,id,x,y,w,h,conf,-1,-1,-1`, one line a box, no header.
+"""MOT Challenge text: `frame,id,x,y,w,h,conf,-1,-1,-1`, one box per line, no header.
 
-Frame numbers count from 1 (`frame_index + 1`). Coordinates are raw pixels, the top left of the picture
-being 0; `origin=1` adds 1 to x and y, which is the letter of the standard. A score that is not known is
-written as -1, which is what MOT Challenge writes for "not used". Where a target is lost there is no line:
-scorers count each as a box.
+Frame numbers count from 1 (`frame_index + 1`). Coordinates are raw pixels, with 0 for the top left of the
+picture; `origin=1` adds 1 to x and y, which is the letter of the standard. An unknown score is written as -1,
+which MOT Challenge writes for "not used". A lost target gets no line, since scorers count each as a box.
 
-Precision: numbers are written with at most six decimals (a millionth of a pixel), without trailing
-zeros. Reading gives back exactly the value rounded to six decimals, so that writing what was read
-gives the same bytes.
+Precision: numbers are written with at most six decimals (a millionth of a pixel), without trailing zeros.
+Reading gives back exactly the value rounded to six decimals, so writing what was read gives the same bytes.
 
 Source: MOT Challenge 2015, section "Data format" (arXiv:1504.01942).
 """
@@ -31,7 +29,7 @@ from dmtrack.tracking.result import TrackedBox, TrackState
 from dmtrack.tracking.start import free_ids
 
 DECIMALS: Final = 6
-MS_DECIMALS: Final = 3  # of milliseconds
+MS_DECIMALS: Final = 3  # for milliseconds
 LEAST_COLUMNS: Final = 6
 _DETECTION: Final = re.compile(r"^(\s*[^,;\s]+\s*[,;\s])\s*-1(?:\.0*)?(\s*[,;\s])")  # a row whose id is -1
 _SMALLEST_SIDE_PX: Final = 10.0**-DECIMALS
@@ -40,7 +38,7 @@ _ORIGINS: Final = (0, 1)
 
 
 def parse_origin(text: str) -> int:
-    """Read 0 or 1; `ValueError` where it is neither."""
+    """Read 0 or 1; `ValueError` for other text."""
     if text.strip() not in map(str, _ORIGINS):
         raise ValueError(f"{text!r} is not 0 or 1")
     return int(text)
@@ -48,7 +46,7 @@ def parse_origin(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class MotOptions:
-    """What stands in a MOT file."""
+    """How a MOT file is written."""
 
     keep_lost: Annotated[
         bool,
@@ -77,12 +75,11 @@ USUAL: Final = MotOptions()
 
 
 def read_mot(path: Path, name: str, origin: int = 0) -> RecordingResults:
-    """Read a MOT file; empty lines are passed over.
+    """Read a MOT file; blank lines are skipped.
 
-    Detections (id -1) take ids that no other row of the file has, in each frame the lowest ones.
-
-    `origin` is what the top left pixel is called in this file; it is subtracted. `FormatError`: the file is
-    missing or no text, a row is malformed (its number is named), or a frame holds a target twice.
+    In each frame, detections (id -1) get the lowest ids that no other row of the file has. `origin` is the
+    coordinate of the top left pixel in this file; it is subtracted. `FormatError`: the file is missing or not
+    text, a row (named) is malformed, or a frame holds a target twice.
     """
     gatherer, detections = ResultsGatherer(), []
     for place, line in rows_of(truth_lines(path), path):
@@ -98,7 +95,7 @@ def read_mot(path: Path, name: str, origin: int = 0) -> RecordingResults:
 
 
 def mot_detections(path: Path, origin: int = 0) -> Iterator[tuple[TrackedBox, int | None]]:
-    """Yield the boxes of a MOT file whatever their ids, and the class in the eighth column; -1 is none.
+    """Yield the boxes of a MOT file, whatever their ids, each with its class (eighth column), if any.
 
     `FormatError`: as `read_mot`.
     """
@@ -111,7 +108,7 @@ def mot_detections(path: Path, origin: int = 0) -> Iterator[tuple[TrackedBox, in
 
 
 def _with_ids(detections: Sequence[TrackedBox], taken: Collection[int]) -> Iterator[TrackedBox]:
-    """Yield detections with ids that are free."""
+    """Yield detections with ids not taken: in each frame the lowest ones."""
     free = free_ids(taken)
     ids: list[int] = []
     used: dict[int, int] = {}
@@ -124,12 +121,12 @@ def _with_ids(detections: Sequence[TrackedBox], taken: Collection[int]) -> Itera
 
 
 def is_detection(line: str) -> bool:
-    """Tell whether a row is a box that is no target yet: its id is -1."""
+    """Return whether a row is a detection, a box that is not yet a target: its id is -1."""
     return _DETECTION.match(line) is not None
 
 
 def mot_lines(frame: FrameBoxes, options: MotOptions = USUAL) -> str:
-    """Return the lines of a frame, one a box."""
+    """Return the lines of a frame, one per box."""
     return "".join(
         f"{mot_line(row, options.origin)}\n"
         for row in frame.targets
@@ -144,10 +141,10 @@ def mot_line(row: TrackedBox, origin: int = 0) -> str:
 
 
 def parse_mot_line(text: str, origin: int = 0) -> TrackedBox:
-    """Read one line: six columns (score 1), or more; those after the seventh are not looked at.
+    """Read one line of six columns (score 1) or more; those after the seventh are ignored.
 
     Columns are separated by commas, else by semicolons, else by blanks. `FormatError`: a column is missing or
-    is not the number it should be, or the box has no area.
+    not the number it should be, or the box has no area.
     """
     words = next((text.split(mark) for mark in ",;" if mark in text), text.split())
     if len(words) < LEAST_COLUMNS:
@@ -165,19 +162,19 @@ def parse_mot_line(text: str, origin: int = 0) -> TrackedBox:
 
 
 def format_box(box: Box, origin: int = 0) -> str:
-    """Return `x,y,w,h` with at most `DECIMALS` decimals; a side that rounds to 0 stays above it."""
+    """Return `x,y,w,h` with at most `DECIMALS` decimals; a width or height never rounds to 0."""
     sides = (max(side, _SMALLEST_SIDE_PX) for side in (box.w, box.h))
     return ",".join(map(decimal_text, (box.x + origin, box.y + origin, *sides)))
 
 
 def corner_texts(box: Box) -> list[str]:
-    """Return left, top, right and bottom, such that their differences are what `format_box` writes."""
+    """Return left, top, right and bottom, so that their differences are the sizes in `format_box`."""
     x, y, w, h = (float(word) for word in format_box(box).split(","))
     return [decimal_text(value) for value in (x, y, x + w, y + h)]
 
 
 def decimal_text(value: float, decimals: int = DECIMALS) -> str:
-    """Return a number with at most so many decimals, without trailing zeros."""
+    """Return a number with at most `decimals` decimals, without trailing zeros."""
     text = f"{value:.{decimals}f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 

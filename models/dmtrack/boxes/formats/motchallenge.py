@@ -5,8 +5,8 @@
     NAME/gt/labels.txt   one label a line; class 1 is the first
     NAME/det/det.txt     frame,-1,x,y,w,h,score,-1,-1,-1
 
-`labels.txt` is what CVAT and Datumaro add; without it the classes are those of MOT16. Detections are the same
-boxes, which is where their scores are; without `gt.txt` they are what is read. Pictures would be in `img1`.
+`labels.txt` is an addition of CVAT and Datumaro; without it the classes are those of MOT16. `det.txt` has the
+same boxes with their scores, and is read if there is no `gt.txt`. Pictures would be in `img1`.
 
 Source: MOTChallenge's development kit, and the reader of TrackEval (format only).
 """
@@ -41,9 +41,9 @@ _CLASSES: Final = (
 
 
 def read_mot_folder(info: Path, name: str, origin: int = 0) -> RecordingResults:
-    """Read the folder that `seqinfo.ini` is in.
+    """Read the folder of a `seqinfo.ini`.
 
-    `name` is for a file that says none; `origin`, what the top left pixel is called, is subtracted.
+    `name` is for a file without one; `origin`, the coordinate of the top left pixel, is subtracted.
     `FormatError`: a file cannot be read, there are no boxes, or a row (named) is malformed.
     """
     said = configparser.ConfigParser(interpolation=None, strict=False)
@@ -64,7 +64,7 @@ def read_mot_folder(info: Path, name: str, origin: int = 0) -> RecordingResults:
 
 
 def mot_folder_files(results: RecordingResults, origin: int = 0) -> Iterator[tuple[str, str | None]]:
-    """Yield the files of one recording: names within its folder, and texts; None where there must be none."""
+    """Yield names within the recording's folder, and texts; None for a file that must not exist."""
     frames = results.frames
     info = {
         "name": results.name,
@@ -89,7 +89,7 @@ def mot_folder_files(results: RecordingResults, origin: int = 0) -> Iterator[tup
 
 
 def _scored(results: RecordingResults, detections: Path, origin: int) -> RecordingResults:
-    """Give boxes the scores that detections of the very same place have."""
+    """Give boxes the scores of the detections with exactly the same box."""
     scores: dict[tuple[int, Box], list[float | None]] = defaultdict(list)
     for row, _ in mot_detections(detections, origin):
         scores[row.frame_index, row.box].append(row.score)

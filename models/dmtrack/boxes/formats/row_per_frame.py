@@ -1,7 +1,7 @@
-"""Results as one row a frame, `x,y,w,h`, as LasHeR and most benchmarks of one target have them.
+"""Results as one row per frame, `x,y,w,h`, as LasHeR and most single-target benchmarks have them.
 
-Commas, because that is what the published result files of LasHeR and RGBT234 use. A frame without a box
-is a row of `nan`; so is one before the first that was looked at, so that row and frame keep together.
+Separated by commas, as in the published result files of LasHeR and RGBT234. A frame without a box is a row of
+`nan`, as are the frames before the first result, so that row and frame numbers agree.
 Ground-truth files are read the same way, with the conventions of `dmtrack.datasets.ground_truth`.
 """
 
@@ -25,8 +25,8 @@ def read_row_per_frame(
 ) -> RecordingResults:
     """Read one target.
 
-    Rows have 4 values, or 8 (a polygon, whose bounding box is taken). The file has no id: it gets
-    `target_id`. `origin` is what the first pixel is called; None tells it from the file. `FormatError`: it
+    Rows have 4 values, or 8 (a polygon, whose bounding box is taken). The file has no id, so `target_id` is
+    used. `origin` is the coordinate of the first pixel; None infers it from the file. `FormatError`: it
     cannot be read, or a row (named) is malformed.
     """
     gatherer = ResultsGatherer()

@@ -1,10 +1,10 @@
-"""Results as the archives that benchmarks of one target take: a text a sequence, a box for every frame.
+"""Results as archives that single-target benchmarks take: one text per sequence, a box in every frame.
 
     trackingnet   NAME.txt                          `x,y,w,h` a line; LaSOT's tool kit reads it unpacked
     got-10k       NAME/NAME_001.txt, NAME_time.txt  the boxes, and the seconds that each frame took
 
-Scorers want a box in every frame: where there is none, the last known one stands (before the first box, the
-first), so what was lost cannot be read again. Several targets of a recording are NAME_id1, NAME_id2.
+Scorers want a box in every frame: a missing one is replaced by the last known (before the first box, by the
+first), so lost frames cannot be told when read. Several targets of a recording are NAME_id1, NAME_id2.
 
 Source: TrackingNet's and GOT-10k's submission pages, and the tool kits of GOT-10k and LaSOT (format only).
 """
@@ -30,13 +30,13 @@ _TARGET: Final = re.compile(r"(?P<name>.+)_id(?P<id>[1-9]\d{0,8})")
 
 
 def kind_of_archive(names: Iterable[str]) -> ResultFormat:
-    """Return whose an archive of texts of such names is."""
+    """Return the benchmark whose archives have texts with these names."""
     is_got = any(_GOT_10K.fullmatch(name) for name in names)
     return ResultFormat.GOT_10K if is_got else ResultFormat.TRACKINGNET
 
 
 def read_submission(path: Path) -> tuple[RecordingResults, ...]:
-    """Read the sequences of an archive, in order of names; a `FormatError` names a malformed row."""
+    """Read the sequences of an archive, in order of names; `FormatError` names the malformed row."""
     found = member_texts(path, (name for name in member_names(path) if name.endswith(".txt")))
     times = {name: text for name, text in found.items() if name.endswith("_time.txt")}
     texts = {name: text for name, text in found.items() if name not in times}
@@ -65,7 +65,7 @@ def read_submission(path: Path) -> tuple[RecordingResults, ...]:
 
 
 def submission_archive(recordings: Iterable[RecordingResults], target: ResultFormat) -> bytes:
-    """Return one archive of all recordings; `FormatError` where two have the same name."""
+    """Return one archive of all recordings; `FormatError` if two have the same name."""
     files: dict[str, str] = {}
     for one in recordings:
         for name, text in _members(one, target):

@@ -1,12 +1,12 @@
-"""The CSV of a run: one row a target and frame, with a header and LF line ends.
+"""The CSV of a run: one row per target and frame, with a header and LF line ends.
 
-`frame` is the 0-based frame index (the one `--start` takes). Numbers have as many digits as they mean: px
-and scores six decimals at most, as in MOT files, seconds six, milliseconds three. What is not known is an
-empty cell: a frame without a partner in the second stream has empty `aux_time_s` and `skew_ms`, and
-`aux_present` 0. A target without a box has empty `x,y,w,h`; a frame without any target is a row with an empty
-`id` (a run itself writes no row then). `aux_median`, `aux_min`, `aux_max` are what the second stream measures
-of the target, in `aux_unit`; `x_m,y_m,z_m` is where it is from the RGB camera. The table of several
-recordings has `item` as its first column.
+`frame` is the 0-based frame index (the one `--start` takes). Pixels and scores have at most six decimals, as
+in MOT files, seconds six, milliseconds three. An unknown value is an empty cell: a frame without a partner in
+the second stream has empty `aux_time_s` and `skew_ms`, and `aux_present` 0. A target without a box has empty
+`x,y,w,h`; a frame without any target is a row with an empty `id` (a run itself writes no row then).
+`aux_median`, `aux_min`, `aux_max` are what the second stream measures of the target, in `aux_unit`;
+`x_m,y_m,z_m` is its position relative to the RGB camera. The table of several recordings has `item` as its
+first column.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ COLUMNS: Final = (
     *MEASURE_COLUMNS,
 )
 HEADER: Final = ",".join(COLUMNS) + "\n"
-ITEM: Final = "item"  # the column that says which recording a row is about
+ITEM: Final = "item"  # the column with the name of the recording
 _DECIMAL_COMMA: Final = re.compile(r"^([-+]?\d+),(\d+)$", re.ASCII)
 _NEEDED: Final = ("frame", "x", "y", "w", "h")
 _OF_THE_FRAME: Final = ("time_s", "aux_time_s", "skew_ms", "infer_ms")
 
 
 def read_table(path: Path, name: str) -> tuple[RecordingResults, ...]:
-    """Read a CSV with a header; columns may stand in any order, and others may stand beside them.
+    """Read a CSV with a header; columns may be in any order, and unknown ones are ignored.
 
     `name` is the recording's, unless a column `item` names several. `FormatError`: it cannot be read, a
     needed column is missing, or a row is malformed (its number is named; the header is row 1).
@@ -58,7 +58,7 @@ def read_table(path: Path, name: str) -> tuple[RecordingResults, ...]:
 
 
 def table_lines(frame: FrameBoxes, front: str = "") -> str:
-    """Return the rows of a frame, each with `front` before it."""
+    """Return the rows of a frame, each prefixed with `front`."""
     times = (_cell(frame.time_s), _cell(frame.aux_time_s), _cell(frame.skew_ms, MS_DECIMALS))
     before = ",".join((str(frame.frame_index), *times))
     present = "" if frame.aux_present is None else str(int(frame.aux_present))
@@ -78,7 +78,7 @@ def _measure_text(measure: AuxMeasure | None) -> str:
 
 
 class MergedTable:
-    """Writes the table of several recordings, one after the other, in memory of one.
+    """Writes the table of several recordings, one after the other, with one in memory at a time.
 
     `OutputError`: the file exists, or its folder cannot be made or written to.
     """
@@ -89,7 +89,7 @@ class MergedTable:
         self.items: set[str] = set()
 
     def add(self, item: str, results: RecordingResults) -> None:
-        """Add the rows of an item; `OutputError` where its name was there, or they cannot be written."""
+        """Add the rows of an item; `OutputError` if its name is taken, or they cannot be written."""
         if item in self.items:
             raise OutputError(
                 f"two results are called {item!r}, which cannot be told apart",
@@ -104,7 +104,7 @@ class MergedTable:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        """Give the file its final name, or leave nothing when an error passes through."""
+        """Give the file its final name, or discard it after an error."""
         if error is None:
             self._file.commit()
         else:
@@ -116,9 +116,9 @@ def _cell(value: float | None, decimals: int = DECIMALS) -> str:
 
 
 def numbered_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the rows after the header that are not blank, with their numbers, the header being 1.
+    """Yield the non-blank rows after the header, with their numbers; the header is row 1.
 
-    A table without a column `id` is about target 1: `FormatError` where a frame has several boxes.
+    A table without a column `id` has only target 1: `FormatError` if a frame has several boxes.
     """
     text = read_text(path)
     first_line = text.lstrip().partition("\n")[0]
@@ -180,9 +180,9 @@ def _gather(gatherer: ResultsGatherer, cells: dict[str, str]) -> None:
 
 
 def measure_in(cells: Mapping[str, str]) -> AuxMeasure | None:
-    """Return what cells of the columns of a measure say; None where they are empty or not there.
+    """Return the measure in the cells of a row; None if they are empty or missing.
 
-    `FormatError`: they say a part of a measure, or what is none.
+    `FormatError`: a measure is incomplete or invalid.
     """
     numbers = {column: _optional(cells, column) for column in MEASURE_COLUMNS if column != "aux_unit"}
     median, low, high, *position_m = numbers.values()

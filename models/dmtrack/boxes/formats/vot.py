@@ -1,13 +1,13 @@
-"""Results as the VOT toolkit keeps them: a region a frame, and a value a frame in files beside it.
+"""Results as the VOT toolkit keeps them: one region per frame, and files of one value per frame beside it.
 
     car_001.txt               one region a line: x,y,w,h, or one of the codes below
     car_001_confidence.value  one number a line
     car_001_time.value        one number a line: seconds spent on the frame
 
-Codes are 0 (nothing is said about the frame), 1 (the tracker was given the target here) and 2 (it failed
-here). The region of a start box is not in such a file: the toolkit knows it. A value that is not known
-is an empty line. Polygons are read as their bounding boxes, in pixels counted from 1 as in VOT's ground
-truth, masks (`m` and x,y,w,h, then runs of pixels outside and inside in turn, row by row) as theirs, from 0.
+Codes are 0 (nothing is known of the frame), 1 (the tracker was initialised here) and 2 (it failed here). The
+region of a start box is not in such a file: the toolkit knows it. An unknown value is an empty line. Polygons
+are read as their bounding boxes, in pixels counted from 1 as in VOT's ground truth; so are masks (`m` and
+x,y,w,h, then runs of pixels outside and inside in turn, row by row), but counted from 0.
 
 Source: VOT toolkit, `vot/tracker/results.py` and `vot/region/io.py` (format only).
 """
@@ -31,14 +31,14 @@ from dmtrack.tracking.result import TrackedBox, TrackState
 
 _POLYGON_ORIGIN: Final = 1
 _MASK: Final = "m"
-_MOST_OF_MOT: Final = 10  # numbers
+_MOST_MOT_COLUMNS: Final = 10
 _CONFIDENCE: Final = "confidence"
 _TIME: Final = "time"
 _VALUE_DECIMALS: Final = 6
 
 
 class RegionCode(IntEnum):
-    """What stands in the place of a region."""
+    """A code in place of a region."""
 
     UNKNOWN = 0
     INITIALIZATION = 1
@@ -46,30 +46,30 @@ class RegionCode(IntEnum):
 
 
 def value_path(regions: Path, value: str) -> Path:
-    """Return the file beside `regions` that holds a value a frame, such as `confidence`."""
+    """Return the file beside `regions` with one value per frame, such as `confidence`."""
     return regions.with_name(f"{regions.stem}_{value}.value")
 
 
 def is_region(line: str) -> bool:
-    """Tell masks, codes, and polygons of five corners and more from rows of MOT.
+    """Tell masks, codes, and polygons of five or more corners from rows of MOT.
 
-    Those are ten numbers at most, of which the first two are whole.
+    Rows of MOT have at most ten numbers, of which the first two are whole.
     """
     words = words_of(line)
     if line.lstrip().startswith(_MASK) or line.strip() in [str(int(code)) for code in RegionCode]:
         return True
-    if len(words) < _MOST_OF_MOT or len(words) % 2 or not all(map(is_number, words)):
+    if len(words) < _MOST_MOT_COLUMNS or len(words) % 2 or not all(map(is_number, words)):
         return False
-    return len(words) > _MOST_OF_MOT or not all(number(word).is_integer() for word in words[:2])
+    return len(words) > _MOST_MOT_COLUMNS or not all(number(word).is_integer() for word in words[:2])
 
 
 def has_values(regions: Path) -> bool:
-    """Tell whether files with a value a frame lie beside `regions`."""
+    """Return whether files with one value per frame lie beside `regions`."""
     return any(value_path(regions, name).is_file() for name in (_CONFIDENCE, _TIME))
 
 
 def read_vot(path: Path, name: str, target_id: int = 1) -> RecordingResults:
-    """Read the regions of one target, and its confidence and time where they lie beside them.
+    """Read the regions of one target, and its confidence and time if files of them lie beside it.
 
     `FormatError`: a file cannot be read, a line (named) is malformed, or the numbers of lines differ.
     """
@@ -88,8 +88,8 @@ def read_vot(path: Path, name: str, target_id: int = 1) -> RecordingResults:
 def vot_files(results: RecordingResults, target_id: int) -> Iterator[tuple[str, str | None]]:
     """Yield the files of one target: regions, confidence, time.
 
-    Of each, what its name has after that of the regions, and its text: None where there is nothing to say; an
-    older file of that name must then go.
+    Each is the suffix of its name after that of the regions, and its text; None if there are no values, and
+    an older file of that name must be deleted.
     """
     frames = list(results.every_frame())
     entries = [frame.target(target_id) for frame in frames]
@@ -121,7 +121,7 @@ def _region(line: str) -> tuple[Box | None, TrackState | None]:
 
 
 def _box_of(values: Sequence[float]) -> Box | None:
-    """Return the box of a rectangle or polygon; None where it has no area, or no number is one."""
+    """Return the box of a rectangle or polygon; None if it has no area, or all numbers are NaN."""
     if len(values) != 4 and (len(values) < 6 or len(values) % 2):
         raise FormatError(
             f"{len(values)} values are no region", hint="x,y,w,h, or the corners of a polygon, or a code"

@@ -1,4 +1,4 @@
-"""Tracks as annotators' programs keep them: boxes in some frames, straight lines between them."""
+"""Tracks as annotation tools keep them: boxes in some frames, linear interpolation between them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from dmtrack.tracking.result import TrackedBox, TrackState
 from dmtrack.video.gauge import AuxMeasure
 
 MOST_FILLED: Final = 300_000
-"""So many boxes between waypoints are worked out for one file: few bytes can stand for a thousand targets."""
+"""Most boxes that are interpolated for one file: few bytes can stand for a thousand targets."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnnotatorOptions:
-    """How tracks are written for annotators' programs."""
+    """How tracks are written for annotation tools."""
 
     keyframe_px: Annotated[
         float,
@@ -42,23 +42,23 @@ EVERY_FRAME: Final = AnnotatorOptions()
 
 @dataclass(frozen=True, slots=True)
 class Waypoint:
-    """A frame in which an annotator's file says where a target is."""
+    """The box of a target in one frame of an annotation file."""
 
     frame_index: int  # 0-based
-    box: Box  # where
-    is_shown: bool = True  # whether the target is there in this frame
-    goes_on: bool = True  # whether it is there in the frames up to the next waypoint
+    box: Box
+    is_shown: bool = True  # whether the target is present in this frame
+    goes_on: bool = True  # whether it is present in the frames up to the next waypoint
     score: float | None = None  # confidence
-    state: TrackState | None = None  # how much a tracker trusted the box
+    state: TrackState | None = None  # the tracker's trust in the box
     measure: AuxMeasure | None = None  # what the second stream measures of it
 
 
 def add_tracks(
     gatherer: ResultsGatherer, tracks: Mapping[int, Sequence[Waypoint]], end: int | None = None
 ) -> None:
-    """Note every target wherever it is there.
+    """Add the boxes of all targets, interpolated between waypoints.
 
-    Waypoints stand in any order, one a frame; the last box stays up to `end`, where the recording ends.
+    Waypoints may be in any order, one per frame; the last box is kept up to `end`, where the recording ends.
     `FormatError`: two are for one frame, or more than `MOST_FILLED` boxes lie between them.
     """
     room = MOST_FILLED
@@ -86,10 +86,10 @@ def _between(one: Waypoint, other: Waypoint | None, stop: int) -> Iterator[tuple
 
 
 def keyframes_among(rows: Sequence[TrackedBox], keyframe_px: float) -> set[int]:
-    """Return which frames of a target must be keyframes.
+    """Return the frames of a target that must be keyframes.
 
-    Frames are in order; where one is missing, a box was given, or the target is lost or found, a line begins
-    anew. Each number of a box may be `keyframe_px` from a line; 0 keeps all frames.
+    Rows are in order of frames. A new line begins after a missing frame, at a given box, and where the target
+    is lost or found again. Each number of a box may be `keyframe_px` off its line; 0 keeps all frames.
     """
     frames = np.array([row.frame_index for row in rows])
     if keyframe_px <= 0:
@@ -119,7 +119,7 @@ def keyframes_among(rows: Sequence[TrackedBox], keyframe_px: float) -> set[int]:
 
 
 def upright(box: Box, rotation_deg: float, about: tuple[float, float]) -> Box:
-    """Return the upright box around one that is turned clockwise about a point."""
+    """Return the upright box around one that is rotated clockwise about a point."""
     if not rotation_deg % 360:
         return box
     turn = math.radians(rotation_deg)
@@ -131,5 +131,5 @@ def upright(box: Box, rotation_deg: float, about: tuple[float, float]) -> Box:
 
 
 def ids_from_one(ids: Iterable[int]) -> int:
-    """Return what is added to the ids of a file so that they count from 1: 1 where one of them is 0."""
+    """Return what to add to the ids of a file so that they count from 1: 1 if one of them is 0, else 0."""
     return int(0 in set(ids))
