@@ -125,9 +125,9 @@ class RecordingResults:
 
     @property
     def usual_step(self) -> int:
-        """How many frames lie from one that was looked at to the next: more than 1 in sparse ground truth.
+        """The usual step between frames that were looked at: more than 1 in sparse ground truth.
 
-        1 where most distances are not the same: what is missing then may as well be absent.
+        1 unless more than half of the steps are equal: else a target may be absent in the missing frames.
         """
         steps = Counter(later.frame_index - one.frame_index for one, later in pairwise(self.frames))
         step, often = max(steps.items(), key=itemgetter(1), default=(1, 0))

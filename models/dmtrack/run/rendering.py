@@ -102,7 +102,7 @@ class Rendering:
     done: Rendered | None = None
 
     def execute(self, on_frame: Callable[[int], None] = lambda _: None) -> Rendered:
-        """Draw to the end, once. However it ends, the video holds what was drawn; see `render` for errors."""
+        """Draw to the end, once; an error leaves what was drawn in the video. Raises as `render` does."""
         self.done = render(
             self._frames,
             self.layers,
@@ -118,7 +118,7 @@ class Rendering:
 
     @property
     def warnings(self) -> list[str]:
-        """What a person may not expect: too few colours, boxes outside of the picture, boxes left out."""
+        """What the user may not expect: too few colours, boxes outside the picture, boxes left out."""
         count, said = len(self.layers), []
         if count > len(PALETTE):
             said.append(f"{count} files share {len(PALETTE)} colours")

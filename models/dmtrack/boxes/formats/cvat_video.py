@@ -10,10 +10,10 @@
       </track>
     </annotations>
 
-Frames count from 0. Every frame of a target is written, as CVAT does; CVAT replaces boxes with `keyframe="0"`
-by linear interpolation, also those of sparse ground truth. Where a target's boxes end, one with `outside="1"`
-follows. A lost target is `occluded`; score, state and measure are attributes, which CVAT drops if the task's
-label lacks them.
+Frames count from 0. Every box of a target is written, as CVAT does; CVAT replaces those with `keyframe="0"`
+by linear interpolation, and fills the gaps of sparse ground truth likewise. Where a target's boxes end, one
+with `outside="1"` follows. A lost target is `occluded`; score, state and measure are attributes, which
+CVAT drops if the task's label lacks them.
 
 Source: CVAT's manual, "XML annotation format", and the reader of Datumaro (format only).
 """
