@@ -71,8 +71,8 @@ def test_what_lies_behind_the_second_camera_is_left_out():
         ({"inputs": a_record()["inputs"][:1]}, "only one stream"),
         ({"clocks": {}, "inputs": []}, "only one stream"),
         ({"clocks": {"align": {"homography": {"rows": [[1]]}}}}, "not 3x3 finite numbers"),
-        ({"clocks": {"fit": "x"}}, "how the two streams lie"),
-        ({"inputs": None}, "how the two streams lie"),
+        ({"clocks": {"fit": "x"}}, "how the two streams are aligned"),
+        ({"inputs": None}, "how the two streams are aligned"),
     ],
 )
 def test_records_that_say_nothing_are_refused(change, words):
