@@ -16,7 +16,7 @@ from dmtrack.boxes.export import export
 from dmtrack.boxes.formats import HOLDS, Content, ResultFormat
 from dmtrack.boxes.results import PictureSize
 from dmtrack.boxes.starts import read_targets
-from dmtrack.errors import BoxError, DmtrackError
+from dmtrack.errors import BoxError, ConfigError, DmtrackError
 from dmtrack.tracking.start import TargetStart
 from dmtrack.video.frame import VideoInfo
 
@@ -233,6 +233,17 @@ def test_texts_of_a_tracker_have_an_id_at_the_end(end, score, tmp_path):
         (labels / f"clip_{frame + 1}.txt").write_text(f"2 0.5 0.5 0.2 0.4 {end}\n")
     found = read_detections(DetectionOptions(labels), INFO)
     assert [one.score for frame in found.values() for one in frame] == [score] * 3
+
+
+def test_what_has_no_category_is_not_of_the_first_one(tmp_path):
+    document = json.loads(coco(tmp_path).read_text())
+    for annotation in document["annotations"]:
+        del annotation["category_id"]
+    (tmp_path / "coco.json").write_text(json.dumps(document))
+    found = read_detections(DetectionOptions(tmp_path / "coco.json"), INFO)
+    assert {one.label for frame in found.values() for one in frame} == {None}
+    with pytest.raises(ConfigError, match="has no classes"):
+        read_detections(DetectionOptions(tmp_path / "coco.json", ("person",)), INFO)
 
 
 def test_numbers_that_begin_late_are_said_to_count_from_1(tmp_path, caplog):

@@ -248,7 +248,8 @@ def _coco_rows(
         if image_id not in index_of:
             raise annotation.error(f"there is no image {image_id}")
         category = annotation.integer("category_id") if "category_id" in annotation else None
-        yield _annotated(annotation, index_of[image_id], category, names.get(category or 0))
+        name = None if category is None else names.get(category)
+        yield _annotated(annotation, index_of[image_id], category, name)
 
 
 def _listed(entries: list[Any], path: Path, pictures: Mapping[str, int]) -> Iterator[_DetectionRow]:
