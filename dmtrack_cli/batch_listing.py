@@ -17,7 +17,7 @@ from dmtrack_cli.progress import say_json
 
 
 def print_plan(plan: Plan, base: Path, console: Console) -> None:
-    """Print a table of items, then problems, one a line."""
+    """Print a table of items, then problems, one per line."""
     if plan.items:
         console.print(_table(plan, base))
     for problem in plan.problems:

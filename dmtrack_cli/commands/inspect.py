@@ -105,7 +105,7 @@ def _plan(folder: Path, modality: Modality | None) -> Plan | None:
 
 
 def _say_runs(runs: Mapping[Path, Mapping[str, Any]], *, as_json: bool) -> None:
-    """Print the state of runs, one a row."""
+    """Print the state of runs, one per row."""
     if as_json:
         typer.echo(json.dumps({"runs": {str(folder): record for folder, record in runs.items()}}, indent=2))
         return

@@ -190,7 +190,7 @@ def is_other_list(path: Path, *, is_stream: bool) -> bool:
 
 
 def is_event_list(path: Path) -> bool:
-    """Return whether a text file holds events, which have four numbers a row as boxes do."""
+    """Return whether a text file holds events, which have four numbers per row as boxes do."""
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)

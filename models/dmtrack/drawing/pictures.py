@@ -133,7 +133,7 @@ class LosslessVideo(PictureWriter):
 
 
 class PictureFolder(PictureWriter):
-    """Writes `000000.png`, `000001.png` ... and a file of their times in microseconds, one a line.
+    """Writes `000000.png`, `000001.png` ... and a file of their times in microseconds, one per line.
 
     `OutputError`: the folder already holds pictures, or cannot be made or written to.
     """

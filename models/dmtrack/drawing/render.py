@@ -82,7 +82,7 @@ def read_layers(
         )
     found = []
     if clip is not None and not given and source is None:
-        with suppress(InputError):  # ground truth that does not fit is drawn a row a frame, or reported below
+        with suppress(InputError):  # what does not fit is read below, with one row per frame, or reported
             found = [_annotated(sequence) for sequence in open_clip(clip)]
     if not found:
         found = [_recording_named(path, read_results(_result_file(path), source), name) for path in paths]

@@ -56,7 +56,7 @@ class Metric(ABC, Generic[Part]):
 
     @abstractmethod
     def curves(self, parts: Sequence[Part]) -> tuple[Curve, ...]:
-        """Return the curves over a set of sequences, one a plot."""
+        """Return the curves over a set of sequences, one per plot."""
 
     def remark(self, annotations: Sequence[Annotation]) -> str:
         """Return a warning if some ground truth counts in an unexpected way; else an empty text."""

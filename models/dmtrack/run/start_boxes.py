@@ -92,14 +92,14 @@ class BoxSources:
     sequences: Sequence[AnnotatedSequence]  # the targets of a data-set folder
     # Makes the scene to draw on, from ids and the lowest frame
     scene: Callable[[tuple[int, ...], int], DrawingScene]
-    draw: Draw | None  # None: nobody can draw
+    draw: Draw | None  # None: drawing is not available
 
     def choose(self, first: FramePair) -> StartBoxes:
         """Collect the targets and check that their boxes lie in the frame.
 
         Ids in files are kept. Other targets are numbered in the order boxes, files, drawn. `BoxError`: there
         is no box, one lies outside the frame, or an id comes twice; `FormatError`: a file of boxes cannot be
-        read; `ConfigError`: a box is to be drawn, and nobody can.
+        read; `ConfigError`: a box is to be drawn, but drawing is not available.
         """
         request, here = self.request, first.rgb.index
         if not request.says_targets:
