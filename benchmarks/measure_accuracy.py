@@ -27,8 +27,8 @@ from dmtrack.synthetic.sample import AnnotationHabit, annotated
 from dmtrack.synthetic.scene import Scene, View
 from dmtrack.synthetic.sensors import DepthLook
 from dmtrack.synthetic.stock import Stock, load_photographs
-from dmtrack.video.gauge import AuxUnit, CountMeaning, Gauge
 from dmtrack.video.pairing import open_pair
+from dmtrack.video.second.gauge import AuxUnit, CountMeaning, Gauge
 
 Counts = npt.NDArray[np.uint16]
 ROOT = Path(__file__).parents[1]

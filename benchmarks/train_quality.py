@@ -33,9 +33,9 @@ from dmtrack.training.data import collate
 from dmtrack.training.objective import box_overlap, corners
 from dmtrack.training.strong_sequences import QUALITY_ABSENT_SHARE, Look, StrongConfig, StrongSource
 from dmtrack.training.train_config import Pictures
-from dmtrack.video.encoding import encode
 from dmtrack.video.frame import FramePair, Modality
-from dmtrack.video.picture_file import read_picture
+from dmtrack.video.pictures.picture_file import read_picture
+from dmtrack.video.second.encoding import encode
 
 #: How often a clip is followed, and for how many frames at most. Those of `dd_` have loose boxes.
 RUNS, LOOSE_RUNS, MOST_FRAMES = 3, 1, 36

@@ -19,7 +19,7 @@ from dmtrack.geometry.box import Box
 from dmtrack.geometry.homography import Homography
 from dmtrack.run.pipeline import load_tracker
 from dmtrack.video.frame import Frame, FramePair, Modality
-from dmtrack.video.grid import HomographyGrid, resize_to_grid
+from dmtrack.video.second.grid import HomographyGrid, resize_to_grid
 
 SIZE = (640, 480)
 WARM_UP = 5

@@ -30,8 +30,8 @@ from dmtrack.run.request import (
 )
 from dmtrack.run.start_boxes import DrawingScene
 from dmtrack.tracking.start import TargetStart
-from dmtrack.video.aux_encoder import EncodingOptions
 from dmtrack.video.frame import Modality
+from dmtrack.video.second.aux_encoder import EncodingOptions
 from dmtrack.video.streams import PairingOptions
 from dmtrack_cli.batch_listing import print_plan, say_plan
 from dmtrack_cli.batch_run import run_plan

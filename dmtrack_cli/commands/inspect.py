@@ -20,7 +20,7 @@ from dmtrack.options import Option, number_text
 from dmtrack.output.record import records_in, to_json
 from dmtrack.run.recording_report import RecordingReport, inspect_recording
 from dmtrack.run.results_folder import ROOT
-from dmtrack.video.container import ClockFacts, ContainerFacts, StreamFacts
+from dmtrack.video.container_clock import ClockFacts, ContainerFacts, StreamFacts
 from dmtrack.video.frame import Modality, VideoInfo
 from dmtrack.video.inspection import PairMatch, PairReport
 from dmtrack.video.streams import PairingOptions, Sync

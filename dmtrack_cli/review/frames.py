@@ -13,7 +13,7 @@ from dmtrack.errors import DmtrackError, InputError
 from dmtrack.run.start_boxes import DrawingScene
 from dmtrack.video.frame import FramePair
 from dmtrack.video.pairing import PairedSource
-from dmtrack.video.picture_file import encoded_picture
+from dmtrack.video.pictures.picture_file import encoded_picture
 
 _KEPT: Final = 160
 _READ_BACK: Final = 24

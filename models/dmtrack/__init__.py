@@ -49,13 +49,13 @@ if TYPE_CHECKING:
     from dmtrack.tracking.tracker import Tracker
     from dmtrack.training.train_config import TrainRequest, train_numbers
     from dmtrack.training.training_run import train
-    from dmtrack.video.aux_encoder import EncodingOptions
     from dmtrack.video.frame import Frame, FramePair, Modality, VideoInfo
-    from dmtrack.video.gauge import AuxMeasure, AuxUnit
     from dmtrack.video.inspection import PairReport, inspect_pair
     from dmtrack.video.live.pairs import LiveOptions
     from dmtrack.video.pairing import PairedSource, open_pair
     from dmtrack.video.position import Position
+    from dmtrack.video.second.aux_encoder import EncodingOptions
+    from dmtrack.video.second.gauge import AuxMeasure, AuxUnit
     from dmtrack.video.streams import OnMissing, PairingOptions, Sync
 
 _HOMES: Final = {
@@ -93,9 +93,9 @@ _HOMES: Final = {
     "tracking.tracker": ("Tracker",),
     "training.train_config": ("TrainRequest", "train_numbers"),
     "training.training_run": ("train",),
-    "video.aux_encoder": ("EncodingOptions",),
+    "video.second.aux_encoder": ("EncodingOptions",),
     "video.frame": ("Frame", "FramePair", "Modality", "VideoInfo"),
-    "video.gauge": ("AuxMeasure", "AuxUnit"),
+    "video.second.gauge": ("AuxMeasure", "AuxUnit"),
     "video.inspection": ("PairReport", "inspect_pair"),
     "video.live.pairs": ("LiveOptions",),
     "video.pairing": ("PairedSource", "open_pair"),

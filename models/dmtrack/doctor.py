@@ -16,7 +16,7 @@ from dmtrack.config import installed_version
 from dmtrack.drawing.encoder import why_no_nvenc
 from dmtrack.errors import CheckpointError, ConfigError, DmtrackError, counted
 from dmtrack.threads import usable_cores
-from dmtrack.video.decoder import why_no_nvdec
+from dmtrack.video.container.decoder import why_no_nvdec
 from dmtrack.video.frame import Modality
 
 _PACKAGES: Final = (

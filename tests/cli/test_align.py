@@ -12,7 +12,7 @@ import pytest
 from dmtrack.geometry.alignment_file import read_alignment
 from dmtrack.geometry.homography import Homography
 from dmtrack.output.record import read_run_json
-from dmtrack.video.reader import VideoReader
+from dmtrack.video.container.reader import VideoReader
 
 SAMPLES = Path(__file__).parents[2] / "sample_data"
 ROAD = (SAMPLES / "road_event" / "rgb.mp4", SAMPLES / "road_event" / "event.mp4")

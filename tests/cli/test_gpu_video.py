@@ -28,9 +28,9 @@ from dmtrack.output.record import read_run_json
 from dmtrack.run import codecs
 from dmtrack.run.codecs import CodecOptions, VideoDevice
 from dmtrack.run.request import TrackRequest
-from dmtrack.video import decoder, reader
-from dmtrack.video.decoder import PacketDecoder, suits_gpu, why_no_device, why_no_nvdec
-from dmtrack.video.reader import VideoReader
+from dmtrack.video.container import decoder, reader
+from dmtrack.video.container.decoder import PacketDecoder, suits_gpu, why_no_device, why_no_nvdec
+from dmtrack.video.container.reader import VideoReader
 
 
 class StandIn(PacketDecoder):
@@ -385,7 +385,7 @@ def test_the_device_makes_the_same_boxes_and_stands_in_the_record(track, probes,
     assert record["video_encoder"] == "libx264"
 
     probes()
-    monkeypatch.setattr("dmtrack.video.reader._device_decoder", lambda path, number, gpu: StandIn(path))
+    monkeypatch.setattr(reader, "_device_decoder", lambda path, number, gpu: StandIn(path))
     stand_in = VideoEncoder("mpeg4", {})
     monkeypatch.setattr("dmtrack.drawing.encoder.nvenc", lambda gpu: stand_in)
     assert track("--box", BOX, "--end", "4", "--video-device", "cuda", "--overwrite").code == 0
@@ -404,7 +404,7 @@ def test_render_decodes_and_encodes_on_the_device(run_cli, recording, probes, mo
         opened.append((path.name, gpu))
         return StandIn(path)
 
-    monkeypatch.setattr("dmtrack.video.reader._device_decoder", decoder)
+    monkeypatch.setattr("dmtrack.video.container.reader._device_decoder", decoder)
     monkeypatch.setattr("dmtrack.drawing.encoder.nvenc", lambda gpu: VideoEncoder("mpeg4", {}))
     words = ("render", recording.rgb, "-q", "-o")
     assert run_cli(*words, "gpu.mp4", "--video-device", "cuda").code == 0

@@ -22,9 +22,9 @@ from dmtrack.options import command_words, declared_options, parsed_words
 from dmtrack.output.record import read_run_json
 from dmtrack.run.request import TrackRequest
 from dmtrack.tracking.result import TrackState
-from dmtrack.video.aux_encoder import AuxRange, EncodingOptions
 from dmtrack.video.events.event_options import EventOptions
-from dmtrack.video.gauge import AuxMeasure, AuxUnit
+from dmtrack.video.second.aux_encoder import AuxRange, EncodingOptions
+from dmtrack.video.second.gauge import AuxMeasure, AuxUnit
 from dmtrack.video.streams import OnMissing, PairingOptions
 from dmtrack.video.track_choice import parse_track
 

@@ -47,8 +47,8 @@ from dmtrack.geometry.alignment_file import read_alignment
 from dmtrack.geometry.intrinsics import read_intrinsics
 from dmtrack.output.record import read_run_json
 from dmtrack.training.train_config import train_numbers
-from dmtrack.video.container import read_container
-from dmtrack.video.picture_file import read_picture
+from dmtrack.video.container_clock import read_container
+from dmtrack.video.pictures.picture_file import read_picture
 from dmtrack.video.position import Position
 from dmtrack.video.stream_files import open_source
 from dmtrack.video.streams import PairingOptions

@@ -16,7 +16,7 @@ from dmtrack.boxes.results import FrameBoxes, PictureSize, RecordingResults
 from dmtrack.boxes.writing import result_files_of
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import TrackedBox, TrackState
-from dmtrack.video.gauge import AuxMeasure, AuxUnit
+from dmtrack.video.second.gauge import AuxMeasure, AuxUnit
 
 places = st.integers(-(10**9), 10**9).map(lambda n: n / 10**6)
 lengths = st.integers(1, 10**9).map(lambda n: n / 10**6)

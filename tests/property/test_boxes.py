@@ -24,7 +24,7 @@ from dmtrack.boxes.results import (
 from dmtrack.boxes.writing import result_files_of, write_results
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import TrackedBox, TrackState
-from dmtrack.video.gauge import AuxMeasure, AuxUnit
+from dmtrack.video.second.gauge import AuxMeasure, AuxUnit
 
 NAME = "night street"
 ROUNDED = {ResultFormat.MOT, ResultFormat.VOT, ResultFormat.LASHER, ResultFormat.CVAT}

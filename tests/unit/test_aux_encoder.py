@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from dmtrack.errors import ConfigError
-from dmtrack.video.aux_encoder import (
+from dmtrack.video.frame import Modality
+from dmtrack.video.pictures.counts import AS_STORED, CountScale
+from dmtrack.video.second.aux_encoder import (
     AuxEncoder,
     AuxNorm,
     AuxRange,
@@ -22,10 +24,8 @@ from dmtrack.video.aux_encoder import (
     parse_aux_range,
     scaled_depth,
 )
-from dmtrack.video.counts import AS_STORED, CountScale
-from dmtrack.video.encoding import GreyRange, ModalityEncoder, encode_depth
-from dmtrack.video.frame import Modality
-from dmtrack.video.gauge import AuxUnit, CountMeaning
+from dmtrack.video.second.encoding import GreyRange, ModalityEncoder, encode_depth
+from dmtrack.video.second.gauge import AuxUnit, CountMeaning
 from dmtrack.video.stream_files import open_source
 
 RAMP = (7000 + np.arange(60 * 80).reshape(60, 80) // 2).astype(np.uint16)

@@ -14,7 +14,7 @@ from dmtrack.errors import FormatError
 from dmtrack.geometry.box import Box
 from dmtrack.geometry.homography import Homography
 from dmtrack.video.frame import Modality
-from dmtrack.video.grid import Fit, grid_by
+from dmtrack.video.second.grid import Fit, grid_by
 
 RGB, AUX = (640, 360), (160, 128)
 TILTED = Homography.of([[4.2, 0.1, -20], [-0.05, 3.1, -8], [1e-4, -2e-4, 1]], AUX, RGB)

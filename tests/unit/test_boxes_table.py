@@ -16,7 +16,7 @@ from dmtrack.errors import FormatError
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
 from dmtrack.video.frame import Frame, FramePair, Modality
-from dmtrack.video.gauge import AuxMeasure, AuxUnit
+from dmtrack.video.second.gauge import AuxMeasure, AuxUnit
 
 HEADER = (
     "frame,time_s,aux_time_s,skew_ms,id,x,y,w,h,score,state,aux_present,infer_ms,"

@@ -12,7 +12,7 @@ from dmtrack.errors import OutputError
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
 from dmtrack.video.frame import Frame, FramePair, Modality
-from dmtrack.video.gauge import AuxMeasure, AuxUnit
+from dmtrack.video.second.gauge import AuxMeasure, AuxUnit
 
 PIXELS = np.zeros((8, 8, 3), np.uint8)
 SIX = np.zeros((8, 8, 6), np.uint8)

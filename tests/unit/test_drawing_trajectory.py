@@ -20,7 +20,7 @@ from dmtrack.errors import OutputError
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
 from dmtrack.video.frame import Frame, FramePair
-from dmtrack.video.gauge import AuxMeasure, AuxUnit
+from dmtrack.video.second.gauge import AuxMeasure, AuxUnit
 
 GREY = np.full((400, 600, 3), 60, np.uint8)
 FIRST, MIDDLE, LAST = TIME_COLOURS

@@ -33,10 +33,10 @@ from dmtrack.video.events.schedule import (
     like_frames,
 )
 from dmtrack.video.frame import Frame, Modality, VideoInfo
-from dmtrack.video.gauge import AuxMeasure, AuxUnit
 from dmtrack.video.inspection import inspect_pair
 from dmtrack.video.pairing import open_pair
 from dmtrack.video.position import Position
+from dmtrack.video.second.gauge import AuxMeasure, AuxUnit
 from dmtrack.video.streams import PairingOptions
 from dmtrack.video.time_file import TimestampUnit
 

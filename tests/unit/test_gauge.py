@@ -12,11 +12,11 @@ from dmtrack.drawing.draw import Mark
 from dmtrack.geometry.box import Box
 from dmtrack.geometry.homography import Homography
 from dmtrack.tracking.result import TrackedBox, TrackState
-from dmtrack.video.aux_encoder import AuxEncoder, AuxRange, EncodingOptions
-from dmtrack.video.counts import CountScale
 from dmtrack.video.frame import FramePair, Modality
-from dmtrack.video.gauge import AuxMeasure, AuxUnit, CountMeaning, Gauge
-from dmtrack.video.grid import Fit, grid_by, rgb_to_aux
+from dmtrack.video.pictures.counts import CountScale
+from dmtrack.video.second.aux_encoder import AuxEncoder, AuxRange, EncodingOptions
+from dmtrack.video.second.gauge import AuxMeasure, AuxUnit, CountMeaning, Gauge
+from dmtrack.video.second.grid import Fit, grid_by, rgb_to_aux
 
 MILLIMETRES = CountMeaning(0.001, 0.0, AuxUnit.METRE)
 BOX = Box(40, 30, 40, 60)

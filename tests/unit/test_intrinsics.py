@@ -18,9 +18,9 @@ from dmtrack.errors import ConfigError, FormatError
 from dmtrack.geometry.box import Box
 from dmtrack.geometry.intrinsics import Intrinsics, intrinsics_near, read_intrinsics
 from dmtrack.options import command_words
+from dmtrack.video.container.reader import VideoReader
 from dmtrack.video.frame import Modality, VideoInfo
 from dmtrack.video.pairing import camera_of, open_pair
-from dmtrack.video.reader import VideoReader
 from dmtrack.video.streams import PairingOptions
 from dmtrack.video.track_choice import parse_track
 

@@ -12,10 +12,10 @@ import av
 import numpy as np
 import pytest
 
-from dmtrack.video import known_frames as module
+from dmtrack.video.container import known_frames as module
+from dmtrack.video.container.reader import VideoReader
 from dmtrack.video.frame import Frame
 from dmtrack.video.position import Position
-from dmtrack.video.reader import VideoReader
 
 FRAMES, RATE, SIZE = 240, 25, (64, 48)
 B_FRAMES = {"g": "20", "bf": "3", "sc_threshold": "0"}

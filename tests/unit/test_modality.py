@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from dmtrack.errors import ConfigError, FormatError
-from dmtrack.video.encoding import (
+from dmtrack.video.frame import Modality
+from dmtrack.video.modality import guess_modality
+from dmtrack.video.second.encoding import (
     GreyRange,
     ModalityEncoder,
     encode,
@@ -15,8 +17,6 @@ from dmtrack.video.encoding import (
     measure_grey_range,
     stretch_thermal16,
 )
-from dmtrack.video.frame import Modality
-from dmtrack.video.modality import guess_modality
 
 
 def depth_scene(rng: np.random.Generator, holes: float = 0.05) -> np.ndarray:

@@ -12,12 +12,12 @@ import pytest
 from clips import pictures_in, written
 
 from dmtrack.errors import DecodeError, FormatError
-from dmtrack.video.aux_encoder import AuxEncoder, EncodingOptions, mm_per_count
-from dmtrack.video.counts import CountScale
-from dmtrack.video.folder import FolderReader
 from dmtrack.video.frame import Modality
-from dmtrack.video.picture_file import decode_picture, encoded_picture, is_believable, read_picture
-from dmtrack.video.picture_list import list_images
+from dmtrack.video.pictures.counts import CountScale
+from dmtrack.video.pictures.folder import FolderReader
+from dmtrack.video.pictures.picture_file import decode_picture, encoded_picture, is_believable, read_picture
+from dmtrack.video.pictures.picture_list import list_images
+from dmtrack.video.second.aux_encoder import AuxEncoder, EncodingOptions, mm_per_count
 from dmtrack.video.stream_files import open_source
 
 

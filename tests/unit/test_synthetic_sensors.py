@@ -16,8 +16,8 @@ from dmtrack.synthetic.sensors import (
     ThermalLook,
     encode_within,
 )
-from dmtrack.video.encoding import encode_depth
 from dmtrack.video.events.event_source import CANVAS_RGB, NEGATIVE_RGB, POSITIVE_RGB
+from dmtrack.video.second.encoding import encode_depth
 
 WIDTH, HEIGHT = 120, 96
 WHOLE = View.whole(WIDTH, HEIGHT)

@@ -10,9 +10,9 @@ import pytest
 from clips import written
 
 from dmtrack.errors import FormatError
-from dmtrack.video.folder import FolderReader
-from dmtrack.video.picture_file import load_picture
-from dmtrack.video.tiff import directories, page_bytes
+from dmtrack.video.pictures.folder import FolderReader
+from dmtrack.video.pictures.picture_file import load_picture
+from dmtrack.video.pictures.tiff import directories, page_bytes
 
 H, W = 5, 7
 

@@ -14,7 +14,7 @@ from rosbags.rosbag1 import Writer
 from rosbags.typesys import Stores, get_typestore
 
 from dmtrack.errors import DecodeError, InputError, VideoError
-from dmtrack.video.bag import BagReader, unit_mm
+from dmtrack.video.container.bag import BagReader, unit_mm
 from dmtrack.video.frame import Modality
 from dmtrack.video.inspection import inspect_pair
 from dmtrack.video.pairing import open_pair
@@ -374,8 +374,8 @@ def test_a_small_bag_that_unpacks_to_much_is_not_unpacked(tmp_path, compression,
         (path / "a.db3").touch()
     with open_source(path) as source:
         assert len(list(source)) == 1
-    monkeypatch.setattr("dmtrack.video.bag_unpacking.MOST_CHUNK_BYTES", 1 << 20)
-    monkeypatch.setattr("dmtrack.video.bag_unpacking._MOST_FILE_RATIO", 1)
+    monkeypatch.setattr("dmtrack.video.container.bag_unpacking.MOST_CHUNK_BYTES", 1 << 20)
+    monkeypatch.setattr("dmtrack.video.container.bag_unpacking._MOST_FILE_RATIO", 1)
     with pytest.raises(InputError, match="unpacks to more than a recorder writes"):
         open_source(path)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dmtrack.errors import VideoError
-from dmtrack.video.container import read_container
+from dmtrack.video.container_clock import read_container
 
 
 def pictures(count: int) -> list[np.ndarray]:

@@ -6,9 +6,9 @@ import av
 import numpy as np
 import pytest
 
-from dmtrack.video.damage import length_bytes, unit_type, units_of
-from dmtrack.video.matroska import CLUSTER
-from dmtrack.video.reader import VideoReader
+from dmtrack.video.container.damage import length_bytes, unit_type, units_of
+from dmtrack.video.container.matroska import CLUSTER
+from dmtrack.video.container.reader import VideoReader
 
 H, W, COUNT = 64, 96, 12
 QUIET = {"x265-params": "log-level=none:crf=4"}

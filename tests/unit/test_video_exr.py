@@ -10,7 +10,7 @@ import OpenEXR
 import pytest
 
 from dmtrack.errors import ConfigError, DecodeError, FormatError
-from dmtrack.video.exr import decode_exr
+from dmtrack.video.pictures.exr import decode_exr
 from dmtrack.video.stream_files import open_source
 
 METRES = np.random.default_rng(4).uniform(0.4, 6, (12, 17)).astype("<f4")

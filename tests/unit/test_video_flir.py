@@ -10,10 +10,10 @@ import pytest
 from flir_files import CAMERA, RAMP_OF_12_BITS, TWELVE_BITS, fff, radiometric_jpeg
 
 from dmtrack.errors import DecodeError, FormatError, VideoError
-from dmtrack.video.aux_encoder import AuxRange, EncodingOptions
-from dmtrack.video.flir import decode_fff
 from dmtrack.video.frame import Modality
 from dmtrack.video.pairing import open_pair
+from dmtrack.video.pictures.flir import decode_fff
+from dmtrack.video.second.aux_encoder import AuxRange, EncodingOptions
 from dmtrack.video.stream_files import open_source
 
 H, W = 24, 32

@@ -12,13 +12,13 @@ from PIL import Image
 
 from dmtrack.errors import ConfigError, DecodeError, VideoError
 from dmtrack.geometry.box import Box
-from dmtrack.video import folder as folder_module
-from dmtrack.video.folder import FolderReader
 from dmtrack.video.frame import Frame, Modality
 from dmtrack.video.pairing import open_pair
-from dmtrack.video.picture_file import load_picture
-from dmtrack.video.picture_list import list_images
-from dmtrack.video.picture_names import natural_order, times_in_names
+from dmtrack.video.pictures import folder as folder_module
+from dmtrack.video.pictures.folder import FolderReader
+from dmtrack.video.pictures.picture_file import load_picture
+from dmtrack.video.pictures.picture_list import list_images
+from dmtrack.video.pictures.picture_names import natural_order, times_in_names
 from dmtrack.video.position import Position
 from dmtrack.video.stream_files import open_source
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from dmtrack.errors import VideoError
-from dmtrack.video.container import read_container
+from dmtrack.video.container.reader import VideoReader
+from dmtrack.video.container.video_file import packet_stamps
+from dmtrack.video.container_clock import read_container
 from dmtrack.video.position import Position
-from dmtrack.video.reader import VideoReader
-from dmtrack.video.video_file import packet_stamps
 
 H, W, COUNT = 48, 64, 9
 COUNTS = [

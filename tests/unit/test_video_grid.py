@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from dmtrack.geometry.homography import Homography
-from dmtrack.video.encoding import encode_depth, encode_event
 from dmtrack.video.frame import Modality
-from dmtrack.video.grid import Fit, HomographyGrid, grid_by
+from dmtrack.video.second.encoding import encode_depth, encode_event
+from dmtrack.video.second.grid import Fit, HomographyGrid, grid_by
 
 SIZE = (120, 60)
 T, D, E = Modality.THERMAL, Modality.DEPTH, Modality.EVENT

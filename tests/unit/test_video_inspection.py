@@ -8,9 +8,9 @@ from clips import pictures_in
 
 from dmtrack.errors import ConfigError, VideoError
 from dmtrack.video.frame import Modality
-from dmtrack.video.grid import Fit
 from dmtrack.video.inspection import inspect_pair
 from dmtrack.video.pairing import open_pair
+from dmtrack.video.second.grid import Fit
 from dmtrack.video.streams import PairingOptions, Sync
 
 H, W = 64, 96

@@ -7,15 +7,15 @@ from clips import pictures_in
 from dmtrack.errors import ConfigError, DecodeError, PairingError, VideoError
 from dmtrack.geometry.alignment_file import Alignment
 from dmtrack.geometry.homography import Homography
-from dmtrack.video.aux_encoder import AuxNorm, EncodingOptions
-from dmtrack.video.encoding import ModalityEncoder, encode_depth, encode_event
 from dmtrack.video.events.event_options import EventOptions
-from dmtrack.video.folder import FolderReader
 from dmtrack.video.frame import FramePair, Modality
-from dmtrack.video.grid import Fit, HomographyGrid, resize_to_grid
 from dmtrack.video.modality import ModalityGuess
 from dmtrack.video.pairing import PairedSource, open_pair
+from dmtrack.video.pictures.folder import FolderReader
 from dmtrack.video.position import Position
+from dmtrack.video.second.aux_encoder import AuxNorm, EncodingOptions
+from dmtrack.video.second.encoding import ModalityEncoder, encode_depth, encode_event
+from dmtrack.video.second.grid import Fit, HomographyGrid, resize_to_grid
 from dmtrack.video.streams import OnMissing, PairingOptions, Sync
 
 H, W = 64, 96

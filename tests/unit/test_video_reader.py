@@ -11,16 +11,16 @@ from clips import sound_in_the_middle
 from flir_files import RAMP_OF_12_BITS, TWELVE_BITS
 
 from dmtrack.errors import DecodeError, VideoError
-from dmtrack.video.container import read_container
-from dmtrack.video.decoder import PacketDecoder
+from dmtrack.video.container.decoder import PacketDecoder
+from dmtrack.video.container.picture_converter import PictureConverter
+from dmtrack.video.container.reader import VideoReader
+from dmtrack.video.container.stamps import RisingStamps, presented
+from dmtrack.video.container.video_file import packet_stamps
+from dmtrack.video.container_clock import read_container
 from dmtrack.video.frame import Frame
-from dmtrack.video.picture_converter import PictureConverter
 from dmtrack.video.position import Position
-from dmtrack.video.reader import VideoReader
-from dmtrack.video.stamps import RisingStamps, presented
 from dmtrack.video.stream_files import open_stream, open_streams
 from dmtrack.video.streams import PairingOptions, Sync, clock_remarks
-from dmtrack.video.video_file import packet_stamps
 
 H, W = 64, 96
 MS = Fraction(1, 1000)
@@ -377,7 +377,7 @@ class TestDamage:
         assert reader.damaged_packets == is_damaged * has_sums
 
     def test_damage_without_end_is_bounded_and_keeps_what_came_before(self, whole, monkeypatch):
-        monkeypatch.setattr("dmtrack.video.decoder.MAX_CONSECUTIVE_DAMAGED", 3)
+        monkeypatch.setattr("dmtrack.video.container.decoder.MAX_CONSECUTIVE_DAMAGED", 3)
         self.damage(whole, 0.4, 1.0)
         frames: list[Frame] = []
         with VideoReader(whole) as reader, pytest.raises(DecodeError) as caught:
@@ -782,8 +782,8 @@ def _deep(counts, pix_fmt, chroma):
 
 def test_a_small_video_of_huge_pictures_is_refused(monkeypatch, make_video):
     path = make_video("a.mp4", flat(3))
-    monkeypatch.setattr("dmtrack.video.video_file.SMALL_PIXELS", 100)
-    monkeypatch.setattr("dmtrack.video.video_file._PIXELS_PER_BYTE", 1)
+    monkeypatch.setattr("dmtrack.video.container.video_file.SMALL_PIXELS", 100)
+    monkeypatch.setattr("dmtrack.video.container.video_file._PIXELS_PER_BYTE", 1)
     with pytest.raises(VideoError, match="more than so small a file can hold"):
         VideoReader(path)
 

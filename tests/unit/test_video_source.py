@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from dmtrack.errors import DmtrackError, VideoError
-from dmtrack.video.folder import FolderReader
-from dmtrack.video.picture_file import encoded_picture
-from dmtrack.video.reader import VideoReader
+from dmtrack.video.container.reader import VideoReader
+from dmtrack.video.pictures.folder import FolderReader
+from dmtrack.video.pictures.picture_file import encoded_picture
 from dmtrack.video.stream_files import open_source
 
 

@@ -12,6 +12,7 @@ from clips import pictures_in
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.alignment_file import Alignment
 from dmtrack.geometry.homography import Homography
+from dmtrack.video.container.reader import VideoReader
 from dmtrack.video.frame import Modality
 from dmtrack.video.inspection import inspect_pair
 from dmtrack.video.live.address import LiveAddress
@@ -19,7 +20,6 @@ from dmtrack.video.live.capture import CameraCapture, Captured
 from dmtrack.video.live.pairs import open_live_pair
 from dmtrack.video.pairing import open_pair
 from dmtrack.video.position import Position
-from dmtrack.video.reader import VideoReader
 from dmtrack.video.streams import PairingOptions, Split
 
 H, W = 48, 64

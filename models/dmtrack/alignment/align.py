@@ -21,15 +21,15 @@ from dmtrack.errors import AlignmentError, ConfigError, counted, translated
 from dmtrack.geometry.alignment_file import Alignment
 from dmtrack.geometry.homography import Homography
 from dmtrack.options import Option, make_exact, number_text, positive_seconds
-from dmtrack.video.encoding import Image8, encode
 from dmtrack.video.events.event_source import EventSource
 from dmtrack.video.frame import FramePair, Modality
-from dmtrack.video.grid import HomographyGrid
 from dmtrack.video.matching import shifted, stretched
 from dmtrack.video.modality import modality_of
 from dmtrack.video.pairing import open_pair
-from dmtrack.video.picture_file import encoded_picture
+from dmtrack.video.pictures.picture_file import encoded_picture
 from dmtrack.video.position import Position
+from dmtrack.video.second.encoding import Image8, encode
+from dmtrack.video.second.grid import HomographyGrid
 from dmtrack.video.stream_files import open_streams
 from dmtrack.video.streams import BY_TIME, PairingOptions
 

@@ -21,8 +21,8 @@ from dmtrack.errors import AlignmentError, ConfigError, FormatError, translated
 from dmtrack.geometry.alignment_file import Alignment
 from dmtrack.geometry.homography import Homography, Points, Size
 from dmtrack.numbers import file_text, finite, json_value
-from dmtrack.video.encoding import Image8, encode, stretch_thermal16
 from dmtrack.video.frame import FramePair, Modality
+from dmtrack.video.second.encoding import Image8, encode, stretch_thermal16
 
 COLUMNS: Final = ("x_aux", "y_aux", "x_rgb", "y_rgb")
 LEAST_PAIRS: Final = 4

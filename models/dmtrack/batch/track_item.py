@@ -19,7 +19,7 @@ from dmtrack.run.request import OutputOptions, TrackRequest
 from dmtrack.run.session import prepared_run
 from dmtrack.tracking.result import FrameResult
 from dmtrack.video.frame import Modality
-from dmtrack.video.grid import Fit
+from dmtrack.video.second.grid import Fit
 
 
 @dataclass(frozen=True, slots=True)

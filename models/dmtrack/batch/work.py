@@ -20,7 +20,7 @@ from dmtrack.datasets.ground_truth import find_ground_truth
 from dmtrack.errors import DmtrackError, InputError, printable, translated
 from dmtrack.output.record import RECORD, RunStatus, read_run_json, to_json
 from dmtrack.video.frame import Modality
-from dmtrack.video.picture_list import list_images
+from dmtrack.video.pictures.picture_list import list_images
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from dmtrack.errors import FormatError, translated
 from dmtrack.geometry.box import Box
 from dmtrack.geometry.homography import Homography
 from dmtrack.output.record import RECORD
-from dmtrack.video.gauge import mapped_box
-from dmtrack.video.grid import Fit, rgb_to_aux
+from dmtrack.video.second.gauge import mapped_box
+from dmtrack.video.second.grid import Fit, rgb_to_aux
 
 _LEAST_PX = 1.0
 

@@ -34,7 +34,7 @@ from dmtrack.geometry.box import Box, BoxFormat
 from dmtrack.options import Option, make_exact
 from dmtrack.tracking.arrivals import Detection, lasting
 from dmtrack.video.frame import VideoInfo
-from dmtrack.video.picture_list import list_images
+from dmtrack.video.pictures.picture_list import list_images
 
 _log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from dmtrack.errors import BoxError, FormatError
 from dmtrack.geometry.box import Box
 from dmtrack.numbers import json_value, real, shown
 from dmtrack.tracking.result import TrackState
-from dmtrack.video.gauge import AuxMeasure, AuxUnit
+from dmtrack.video.second.gauge import AuxMeasure, AuxUnit
 
 _SEPARATORS: Final = re.compile(r"[,;\s]+")
 _LARGEST: Final = 2.0**53  # floats hold every whole number below this

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from dmtrack.errors import FormatError, library_needed
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
-from dmtrack.video.gauge import MEASURE_COLUMNS, AuxMeasure, measure_cells
+from dmtrack.video.second.gauge import MEASURE_COLUMNS, AuxMeasure, measure_cells
 
 if TYPE_CHECKING:
     import pandas as pd

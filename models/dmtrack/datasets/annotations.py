@@ -46,7 +46,7 @@ from dmtrack.datasets.layouts import is_to_search, recognise
 from dmtrack.errors import DatasetError, FormatError, InputError, translated
 from dmtrack.numbers import finite, whole
 from dmtrack.video.archive import is_of_system
-from dmtrack.video.picture_file import opencv_picture
+from dmtrack.video.pictures.picture_file import opencv_picture
 
 logger = logging.getLogger(__name__)
 

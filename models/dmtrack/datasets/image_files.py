@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, overload
 
 from dmtrack.errors import listed
-from dmtrack.video.picture_list import IMAGE_SUFFIXES, VIDEO_SUFFIXES, list_images
+from dmtrack.video.pictures.picture_list import IMAGE_SUFFIXES, VIDEO_SUFFIXES, list_images
 
 EVENT_SUFFIXES: Final = frozenset({".aedat", ".aedat4", ".csv", ".dat", ".es", ".h5", ".hdf5", ".raw"})
 """Suffixes of event recordings in data sets."""

@@ -30,15 +30,15 @@ from dmtrack.drawing.draw import Picture
 from dmtrack.drawing.encoder import NOMINAL_RATE, encoding_error, finish
 from dmtrack.drawing.mp4 import StampRepair
 from dmtrack.errors import ConfigError, OutputError
-from dmtrack.video.encoding import encode_event
 from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.events.event_reader import EventTotals
 from dmtrack.video.events.event_source import EventSource
 from dmtrack.video.events.schedule import FrameClock
 from dmtrack.video.frame import VideoInfo
 from dmtrack.video.matching import shifted
-from dmtrack.video.picture_file import encoded_picture
+from dmtrack.video.pictures.picture_file import encoded_picture
 from dmtrack.video.position import Position
+from dmtrack.video.second.encoding import encode_event
 from dmtrack.video.source import DEFAULT_FRAME_RATE, ClosedOnExit
 from dmtrack.video.stream_files import open_source
 

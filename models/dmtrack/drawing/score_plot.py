@@ -15,7 +15,7 @@ from dmtrack.drawing.draw import target_colour
 from dmtrack.errors import counted
 from dmtrack.output.sink import Sink
 from dmtrack.tracking.result import FrameResult, TrackState
-from dmtrack.video.gauge import AuxUnit
+from dmtrack.video.second.gauge import AuxUnit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,7 +14,7 @@ from dmtrack.drawing.draw import Layout, Mark, Picture, compose
 from dmtrack.errors import ConfigError, InputError, OutputError
 from dmtrack.video.frame import FramePair
 from dmtrack.video.pairing import PairedSource
-from dmtrack.video.picture_file import encoded_picture
+from dmtrack.video.pictures.picture_file import encoded_picture
 from dmtrack.video.position import Position
 
 MOMENTS: Final = 5  # rows of a sheet

@@ -34,7 +34,7 @@ from dmtrack.drawing.trail import UNSEEN
 from dmtrack.output.sink import Sink
 from dmtrack.tracking.result import FrameResult, TrackedBox
 from dmtrack.video.frame import FramePair
-from dmtrack.video.picture_file import encoded_picture
+from dmtrack.video.pictures.picture_file import encoded_picture
 
 MOST_POINTS: Final = 1024  # of a path; above this every second point is dropped
 TIME_COLOURS: Final[tuple[Colour, ...]] = ((86, 180, 233), (240, 228, 66), (213, 94, 0))

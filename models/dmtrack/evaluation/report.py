@@ -30,7 +30,7 @@ from dmtrack.evaluation.overlap import Floats, iou_per_frame, is_box
 from dmtrack.evaluation.scoring import TrackerScore
 from dmtrack.evaluation.tracker_files import read_track
 from dmtrack.geometry.box import BoxFormat
-from dmtrack.video.picture_file import opencv_picture
+from dmtrack.video.pictures.picture_file import opencv_picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from dmtrack.drawing.encoder import why_no_nvenc
 from dmtrack.errors import ConfigError
 from dmtrack.options import Option, make_exact
-from dmtrack.video.decoder import why_no_device, why_no_nvdec
+from dmtrack.video.container.decoder import why_no_device, why_no_nvdec
 
 if TYPE_CHECKING:
     import torch

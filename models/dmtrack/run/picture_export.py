@@ -49,11 +49,11 @@ from dmtrack.options import Option, make_exact
 from dmtrack.run.corrections import EarlierRun
 from dmtrack.run.inputs import open_inputs, with_streams
 from dmtrack.tracking.result import TrackedBox, TrackState
-from dmtrack.video.aux_encoder import fine_heat, scaled_depth
 from dmtrack.video.frame import FramePair, Modality, Pixels
-from dmtrack.video.grid import counts_on_grid
 from dmtrack.video.pairing import PairedSource
-from dmtrack.video.picture_file import encoded_picture
+from dmtrack.video.pictures.picture_file import encoded_picture
+from dmtrack.video.second.aux_encoder import fine_heat, scaled_depth
+from dmtrack.video.second.grid import counts_on_grid
 
 _LEVELS: Final = {".jpg": 97, ".png": 1}  # JPEG quality; PNG compression, which is fast at 1
 _PNG_HEADER: Final = 33

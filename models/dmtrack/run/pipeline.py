@@ -30,10 +30,10 @@ from dmtrack.tracking.start import (
 )
 from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.ahead import ReadAhead
-from dmtrack.video.aux_encoder import EncodingOptions
 from dmtrack.video.frame import FramePair, Modality
 from dmtrack.video.pairing import PairedSource
 from dmtrack.video.position import Position
+from dmtrack.video.second.aux_encoder import EncodingOptions
 from dmtrack.video.source import closing_on_error
 from dmtrack.video.streams import PairingOptions
 

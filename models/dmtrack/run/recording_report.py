@@ -12,12 +12,12 @@ from dmtrack.datasets.survey import DatasetRecording, survey
 from dmtrack.drawing.draw import Mark, target_colour
 from dmtrack.drawing.sheet import contact_sheet, pairs_at, spread_indices, write_sheet
 from dmtrack.errors import ConfigError, DatasetError, VideoError
-from dmtrack.video.container import ContainerFacts, read_container
+from dmtrack.video.container_clock import ContainerFacts, read_container
 from dmtrack.video.events.event_reader import is_event_file
 from dmtrack.video.frame import Modality, VideoInfo
 from dmtrack.video.inspection import PairReport, inspect_pair
 from dmtrack.video.pairing import open_pair
-from dmtrack.video.picture_list import IMAGE_SUFFIXES
+from dmtrack.video.pictures.picture_list import IMAGE_SUFFIXES
 from dmtrack.video.streams import BY_TIME, PairingOptions
 
 

@@ -27,10 +27,10 @@ from dmtrack.run.codecs import CodecOptions
 from dmtrack.run.inputs import expected_frames, first_pair, open_inputs, with_streams
 from dmtrack.run.request import AUX, END, MODALITY, RGB, SOURCE_FORMAT, START, TrackRequest
 from dmtrack.run.results_folder import default_folder
-from dmtrack.video.aux_encoder import EncodingOptions
 from dmtrack.video.frame import FramePair, Modality
 from dmtrack.video.pairing import PairedSource
 from dmtrack.video.position import Position
+from dmtrack.video.second.aux_encoder import EncodingOptions
 from dmtrack.video.streams import PairingOptions
 
 VIDEO: Final = "rendered.mp4"

@@ -26,11 +26,11 @@ from dmtrack.output.record import RECORD
 from dmtrack.run.codecs import CodecOptions
 from dmtrack.run.results_folder import ROOT, SCORES, TRAJECTORY, VIDEO, default_folder
 from dmtrack.tracking.start import Absence, Keyframe, TargetStart, as_targets, parse_target
-from dmtrack.video.aux_encoder import EncodingOptions
 from dmtrack.video.frame import Modality
 from dmtrack.video.live.address import LiveAddress, is_live, parse_address
 from dmtrack.video.live.pairs import LiveOptions
 from dmtrack.video.position import Position, parse_position
+from dmtrack.video.second.aux_encoder import EncodingOptions
 from dmtrack.video.streams import PairingOptions
 
 _CORRECT: Final = "Correct and continue"

@@ -27,9 +27,9 @@ from dmtrack.errors import library_needed
 from dmtrack.run.corrections import EarlierRun
 from dmtrack.run.inputs import open_inputs, with_streams
 from dmtrack.tracking.result import TrackedBox
-from dmtrack.video.encoding import Image8
 from dmtrack.video.frame import FramePair
-from dmtrack.video.picture_file import encoded_picture
+from dmtrack.video.pictures.picture_file import encoded_picture
+from dmtrack.video.second.encoding import Image8
 
 _QUALITY: Final = 90
 _NS: Final = 1_000_000_000

@@ -15,9 +15,9 @@ from dmtrack.synthetic import affine
 from dmtrack.synthetic.camera_look import NoiseBank
 from dmtrack.synthetic.scene import Depth, Scene, View
 from dmtrack.synthetic.textures import Field, Image, smooth_noise
-from dmtrack.video.encoding import MAX_DEPTH_MM
 from dmtrack.video.events.event_source import CANVAS_RGB, NEGATIVE_RGB, POSITIVE_RGB
 from dmtrack.video.frame import Modality
+from dmtrack.video.second.encoding import MAX_DEPTH_MM
 
 _COARSE_PX = 72
 _JET = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_JET).reshape(1, 256, 3)
@@ -226,7 +226,7 @@ class DepthLook:
 def encode_within(depth_mm: Depth, frame_mm: Depth) -> Image:
     """Encode `(h, w)` uint16 as published (JET, BGR order), with the range of the frame at any resolution.
 
-    Equals `dmtrack.video.encoding.encode_depth` if both are the same picture.
+    Equals `dmtrack.video.second.encoding.encode_depth` if both are the same picture.
 
     Source: specification 3.6: values are limited to `min(3 median, 10000)`, then stretched.
     """

@@ -21,7 +21,7 @@ from dmtrack.synthetic.backgrounds import made_up_canvas, one_surface
 from dmtrack.synthetic.picture import Canvas, Pose, Sprite, heat_of_picture, make_canvas, make_sprite
 from dmtrack.synthetic.shapes import made_up_sprite
 from dmtrack.synthetic.textures import Image, RenewedStock, SurfaceBank, palette, ramp
-from dmtrack.video.picture_file import opencv_picture
+from dmtrack.video.pictures.picture_file import opencv_picture
 
 _LONGEST_SIDE_PX = 640
 _SPRITE_SIDE_PX = 144

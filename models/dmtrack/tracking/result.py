@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from dmtrack.geometry.box import Box
 from dmtrack.video.frame import FramePair
-from dmtrack.video.gauge import AuxMeasure
+from dmtrack.video.second.gauge import AuxMeasure
 
 
 class TrackState(StrEnum):

@@ -27,7 +27,7 @@ from dmtrack.run.corrections import EarlierRun
 from dmtrack.run.inputs import open_inputs, with_streams
 from dmtrack.tracking.result import TrackedBox, TrackState
 from dmtrack.video.frame import FramePair, Modality
-from dmtrack.video.picture_file import encoded_picture
+from dmtrack.video.pictures.picture_file import encoded_picture
 
 MOST_FRAMES: Final = 600
 """Most frames of a recording that are written, spread evenly; those with given boxes are always included."""

@@ -35,10 +35,10 @@ from dmtrack.synthetic.sample import SampleShape, TrainingSample, flipped
 from dmtrack.training.data import NAMED
 from dmtrack.training.results_data import RESULTS_LAYOUT, sequences_of_results
 from dmtrack.training.train_config import BadData
-from dmtrack.video.encoding import encode
 from dmtrack.video.frame import Modality
-from dmtrack.video.grid import resize_to_grid
-from dmtrack.video.picture_file import read_picture
+from dmtrack.video.pictures.picture_file import read_picture
+from dmtrack.video.second.encoding import encode
+from dmtrack.video.second.grid import resize_to_grid
 
 _LOGGER = logging.getLogger(__name__)
 #: Decoded pictures that are kept: templates are drawn with replacement and may use one frame twice.

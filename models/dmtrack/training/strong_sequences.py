@@ -26,10 +26,10 @@ from dmtrack.geometry.crop import rectangle
 from dmtrack.synthetic.sample import AnnotationHabit, TrainingSample, believed, flipped, template_spread
 from dmtrack.training.sequences import Image8, Listing, SequenceConfig, UsableSequence, find_usable
 from dmtrack.training.train_config import BadData
-from dmtrack.video.encoding import encode
 from dmtrack.video.frame import Modality
-from dmtrack.video.grid import resize_to_grid
-from dmtrack.video.picture_file import read_picture
+from dmtrack.video.pictures.picture_file import read_picture
+from dmtrack.video.second.encoding import encode
+from dmtrack.video.second.grid import resize_to_grid
 
 Boxes = npt.NDArray[np.float32]
 

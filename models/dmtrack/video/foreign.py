@@ -14,8 +14,8 @@ from typing import Final
 import imagesize
 
 from dmtrack.errors import VideoError
-from dmtrack.video.jpeg import jpeg_segments
-from dmtrack.video.tiff import is_reversed, is_turned
+from dmtrack.video.pictures.jpeg import jpeg_segments
+from dmtrack.video.pictures.tiff import is_reversed, is_turned
 
 LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 _PNG, _PNG_EXIF = b"\x89PNG", b"eXIf"

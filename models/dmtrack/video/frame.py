@@ -14,8 +14,8 @@ import numpy.typing as npt
 from dmtrack.errors import ConfigError, FormatError, translated
 from dmtrack.geometry.box import Box
 from dmtrack.geometry.intrinsics import Intrinsics
-from dmtrack.video.counts import AS_STORED, CountScale
-from dmtrack.video.gauge import AuxMeasure, EventWindow, Gauge
+from dmtrack.video.pictures.counts import AS_STORED, CountScale
+from dmtrack.video.second.gauge import AuxMeasure, EventWindow, Gauge
 from dmtrack.video.track_choice import TrackInfo
 
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -217,9 +217,9 @@ class FramePair:
             ConfigError: There is a second picture and no modality, or the modality is unknown.
             FormatError: The second picture cannot be of this modality, or one is no picture.
         """
-        from dmtrack.video.aux_encoder import AuxEncoder  # these need this module
-        from dmtrack.video.encoding import encode
-        from dmtrack.video.grid import Fit, resize_to_grid, rgb_to_aux
+        from dmtrack.video.second.aux_encoder import AuxEncoder  # these need this module
+        from dmtrack.video.second.encoding import encode
+        from dmtrack.video.second.grid import Fit, resize_to_grid, rgb_to_aux
 
         first = Frame.of(rgb, index=index, time_s=time_s)
         visible = encode(first.pixels, Modality.THERMAL)  # as it is; 16 bit is stretched

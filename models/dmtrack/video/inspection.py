@@ -10,10 +10,10 @@ from statistics import median
 from typing import Final
 
 from dmtrack.errors import ConfigError
-from dmtrack.video.aux_encoder import sparse_depth_remarks
 from dmtrack.video.frame import Frame, Modality, VideoInfo
 from dmtrack.video.matching import NearestMatcher
 from dmtrack.video.modality import modality_of, swap_remarks
+from dmtrack.video.second.aux_encoder import sparse_depth_remarks
 from dmtrack.video.stream_files import open_stream, open_streams
 from dmtrack.video.streams import PairingOptions, StreamPair, Sync, clock_remarks
 

@@ -12,11 +12,11 @@ from typing import Final
 import numpy as np
 
 from dmtrack.errors import ConfigError
-from dmtrack.video.aux_encoder import find_palette
-from dmtrack.video.encoding import COLOUR_TOLERANCE, Image8, is_grey, to_8_bit
 from dmtrack.video.events.event_reader import is_event_file
 from dmtrack.video.events.event_source import EventSource
 from dmtrack.video.frame import Modality, Pixels, VideoInfo
+from dmtrack.video.second.aux_encoder import find_palette
+from dmtrack.video.second.encoding import COLOUR_TOLERANCE, Image8, is_grey, to_8_bit
 from dmtrack.video.source import FrameSource
 from dmtrack.video.split import SplitSource
 from dmtrack.video.stream_files import open_source

@@ -10,8 +10,8 @@ from pathlib import Path
 from statistics import median_low
 from typing import Final
 
-from dmtrack.video.folder import FolderReader
-from dmtrack.video.picture_names import seconds_in_names
+from dmtrack.video.pictures.folder import FolderReader
+from dmtrack.video.pictures.picture_names import seconds_in_names
 from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource
 
 _NAMED: Final = 6

@@ -19,15 +19,15 @@ import numpy as np
 from dmtrack.errors import ConfigError, FormatError, PairingError, counted
 from dmtrack.geometry.intrinsics import Intrinsics, intrinsics_near
 from dmtrack.options import command_words, declared_options
-from dmtrack.video.aux_encoder import AS_PUBLISHED, AuxEncoder, EncodingOptions, mm_per_count
-from dmtrack.video.encoding import Image8, ModalityEncoder
 from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.events.event_source import EventSource
 from dmtrack.video.frame import Frame, FramePair, Modality, VideoInfo
-from dmtrack.video.gauge import Gauge
 from dmtrack.video.matching import NearestMatcher
 from dmtrack.video.modality import ModalityGuess, modality_of, swap_remarks
 from dmtrack.video.position import Position
+from dmtrack.video.second.aux_encoder import AS_PUBLISHED, AuxEncoder, EncodingOptions, mm_per_count
+from dmtrack.video.second.encoding import Image8, ModalityEncoder
+from dmtrack.video.second.gauge import Gauge
 from dmtrack.video.source import ClosedOnExit, FrameSource, closing_on_error
 from dmtrack.video.stream_files import open_stream, open_streams
 from dmtrack.video.streams import BY_TIME, OnMissing, PairingOptions, StreamPair, clock_remarks

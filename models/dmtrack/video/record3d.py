@@ -26,9 +26,9 @@ import numpy.typing as npt
 from dmtrack.errors import DecodeError, FormatError, VideoError, translated
 from dmtrack.geometry.intrinsics import Intrinsics, of_document
 from dmtrack.video.archive import open_archive, read_member
-from dmtrack.video.counts import CountScale
 from dmtrack.video.frame import Pixels, VideoInfo
-from dmtrack.video.picture_file import StoredPicture, decode_picture
+from dmtrack.video.pictures.counts import CountScale
+from dmtrack.video.pictures.picture_file import StoredPicture, decode_picture
 from dmtrack.video.source import (
     DEFAULT_FRAME_RATE,
     MAX_CONSECUTIVE_DAMAGED,

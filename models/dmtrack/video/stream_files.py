@@ -11,21 +11,21 @@ from typing import Final
 
 from dmtrack.errors import ConfigError, InputError, VideoError, translated
 from dmtrack.video.archive import inside, is_archive
-from dmtrack.video.bag import BagReader, is_bag
+from dmtrack.video.container.bag import BagReader, is_bag
+from dmtrack.video.container.reader import VideoReader
 from dmtrack.video.events.bag_events import event_topic
 from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.events.event_reader import is_event_file
 from dmtrack.video.events.event_source import EventSource
 from dmtrack.video.events.schedule import FrameClock
-from dmtrack.video.flir import FLIR_SUFFIXES
-from dmtrack.video.folder import FolderReader
 from dmtrack.video.foreign import require_known
 from dmtrack.video.frame import VideoInfo
 from dmtrack.video.name_matching import match_numbers, remarks_on_gaps
-from dmtrack.video.picture_file import page_count, picture_count
-from dmtrack.video.picture_list import IMAGE_SUFFIXES
-from dmtrack.video.picture_names import seconds_in_names
-from dmtrack.video.reader import VideoReader
+from dmtrack.video.pictures.flir import FLIR_SUFFIXES
+from dmtrack.video.pictures.folder import FolderReader
+from dmtrack.video.pictures.picture_file import page_count, picture_count
+from dmtrack.video.pictures.picture_list import IMAGE_SUFFIXES
+from dmtrack.video.pictures.picture_names import seconds_in_names
 from dmtrack.video.record3d import RECORD3D_SUFFIX, Record3dReader
 from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource, closing_on_error
 from dmtrack.video.split import SplitSource, SplitStreams

@@ -23,7 +23,6 @@ from dmtrack.numbers import exact
 from dmtrack.options import Option, make_exact, ms_text, number_text, seconds_of_ms
 from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.frame import Frame, VideoInfo
-from dmtrack.video.grid import Fit, HomographyGrid, Matrix, ToGrid, grid_by, rgb_to_aux
 from dmtrack.video.matching import (
     NearestMatcher,
     TimeSpan,
@@ -34,6 +33,7 @@ from dmtrack.video.matching import (
     stretched,
 )
 from dmtrack.video.position import Position
+from dmtrack.video.second.grid import Fit, HomographyGrid, Matrix, ToGrid, grid_by, rgb_to_aux
 from dmtrack.video.source import DEFAULT_FRAME_RATE, ClosedOnExit, FrameSource
 from dmtrack.video.time_file import TimestampUnit
 from dmtrack.video.track_choice import TrackChoice, parse_track

@@ -48,7 +48,7 @@ from dmtrack.boxes.results import DEFAULT_LABEL, PictureSize, RecordingResults, 
 from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import FormatError, printable, translated
 from dmtrack.tracking.result import TrackedBox, TrackState
-from dmtrack.video.gauge import MEASURE_COLUMNS, measure_cells
+from dmtrack.video.second.gauge import MEASURE_COLUMNS, measure_cells
 
 ANNOTATIONS: Final = "annotations.xml"  # its name in the archives that CVAT exports
 _LABEL: Final = "<label><name>{}</name><attributes>%s</attributes></label>" % "".join(  # noqa: UP031

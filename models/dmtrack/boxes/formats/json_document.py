@@ -27,7 +27,7 @@ from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import FormatError
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import TrackedBox
-from dmtrack.video.gauge import AuxMeasure
+from dmtrack.video.second.gauge import AuxMeasure
 
 FORMAT: Final = "dmtrack results"
 VERSION: Final = 1

@@ -27,7 +27,7 @@ from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import FormatError, OutputError
 from dmtrack.output.csv_text import csv_text, plain
 from dmtrack.tracking.result import TrackedBox
-from dmtrack.video.gauge import MEASURE_COLUMNS, AuxMeasure, measure_cells
+from dmtrack.video.second.gauge import MEASURE_COLUMNS, AuxMeasure, measure_cells
 
 COLUMNS: Final = (
     *("frame", "time_s", "aux_time_s", "skew_ms", "id", "x", "y", "w", "h"),

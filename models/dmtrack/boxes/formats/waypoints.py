@@ -15,7 +15,7 @@ from dmtrack.errors import FormatError
 from dmtrack.geometry.box import Box
 from dmtrack.options import Option
 from dmtrack.tracking.result import TrackedBox, TrackState
-from dmtrack.video.gauge import AuxMeasure
+from dmtrack.video.second.gauge import AuxMeasure
 
 MOST_FILLED: Final = 300_000
 """Most boxes that are interpolated for one file: few bytes can stand for a thousand targets."""

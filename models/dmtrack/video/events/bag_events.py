@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dmtrack.errors import FormatError, translated
-from dmtrack.video.bag import bag_tracks, open_log
+from dmtrack.video.container.bag import bag_tracks, open_log
 from dmtrack.video.events.event_batch import Chunk, Damage, EventBatch, OpenedEvents, Size, unwrapped
 from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.events.evt import Evt3Decoder

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dmtrack.errors import DecodeError, FormatError, VideoError, translated
-from dmtrack.video.bag import is_bag
+from dmtrack.video.container.bag import is_bag
 from dmtrack.video.events import hdf5
 from dmtrack.video.events.aedat import open_aedat3, open_aedat4
 from dmtrack.video.events.arrays import open_npy, open_npz

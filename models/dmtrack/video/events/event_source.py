@@ -28,8 +28,8 @@ from dmtrack.video.events.schedule import (
     like_frames,
 )
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
-from dmtrack.video.gauge import EventWindow
 from dmtrack.video.position import Position
+from dmtrack.video.second.gauge import EventWindow
 from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource, closing_on_error
 
 CANVAS_RGB: Final = (255, 255, 255)

@@ -20,8 +20,8 @@ import numpy as np
 from dmtrack.errors import ConfigError, FormatError, InputError
 from dmtrack.video.events.event_batch import EventBatch, Times
 from dmtrack.video.events.event_options import EventOptions
-from dmtrack.video.folder import exact_stamps
 from dmtrack.video.frame import VideoInfo
+from dmtrack.video.pictures.folder import exact_stamps
 from dmtrack.video.source import DEFAULT_FRAME_RATE, follows
 
 MICROSECONDS: Final = 1_000_000

@@ -18,12 +18,12 @@ import cv2
 import numpy as np
 
 from dmtrack.errors import DecodeError, VideoError, reason_of
-from dmtrack.video.damage import DamageCount
-from dmtrack.video.decoder import demuxed
+from dmtrack.video.container.damage import DamageCount
+from dmtrack.video.container.decoder import demuxed
+from dmtrack.video.container.picture_converter import PictureConverter
+from dmtrack.video.container.video_file import exact_fraction
 from dmtrack.video.frame import Pixels, VideoInfo
 from dmtrack.video.live.address import PROTOCOLS, LiveAddress
-from dmtrack.video.picture_converter import PictureConverter
-from dmtrack.video.video_file import exact_fraction
 
 if TYPE_CHECKING:
     from av.container import InputContainer

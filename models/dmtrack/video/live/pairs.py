@@ -15,7 +15,6 @@ from typing import Annotated, ClassVar, Final, cast
 
 from dmtrack.errors import ConfigError
 from dmtrack.options import Option, make_exact, ms_text, seconds_of_ms
-from dmtrack.video.aux_encoder import EncodingOptions
 from dmtrack.video.frame import Frame, Modality, Pixels, VideoInfo
 from dmtrack.video.live.address import LiveAddress
 from dmtrack.video.live.live_reader import MAX_DELAY_S, TIMEOUT_S, Companion, LiveReader
@@ -23,6 +22,7 @@ from dmtrack.video.matching import NearestMatcher, shifted
 from dmtrack.video.modality import ModalityGuess, guess_modality
 from dmtrack.video.pairing import PairCounts, PairedSource
 from dmtrack.video.position import Position
+from dmtrack.video.second.aux_encoder import EncodingOptions
 from dmtrack.video.split import SplitSource, SplitStreams
 from dmtrack.video.streams import BY_TIME, PairingOptions, Split, StreamPair, Sync, default_max_skew_s
 

@@ -26,8 +26,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dmtrack.errors import FormatError, translated
-from dmtrack.video.counts import AS_STORED, Counts, CountScale
-from dmtrack.video.jpeg import jpeg_segments, said_bits
+from dmtrack.video.pictures.counts import AS_STORED, Counts, CountScale
+from dmtrack.video.pictures.jpeg import jpeg_segments, said_bits
 
 FLIR_SUFFIXES: Final = frozenset({".fff", ".seq", ".csq"})
 MAGIC: Final = b"FFF\0"

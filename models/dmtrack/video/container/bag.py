@@ -23,10 +23,10 @@ import numpy as np
 from dmtrack.errors import DecodeError, FormatError, VideoError, translated
 from dmtrack.geometry.intrinsics import Intrinsics, of_numbers
 from dmtrack.numbers import finite
-from dmtrack.video.bag_unpacking import BagPath, bound_unpacking
-from dmtrack.video.counts import AS_STORED, CountScale
+from dmtrack.video.container.bag_unpacking import BagPath, bound_unpacking
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
-from dmtrack.video.picture_file import decode_picture
+from dmtrack.video.pictures.counts import AS_STORED, CountScale
+from dmtrack.video.pictures.picture_file import decode_picture
 from dmtrack.video.position import Position
 from dmtrack.video.source import FrameSource, closing_on_error
 from dmtrack.video.track_choice import TrackChoice, TrackInfo, TrackKind, TrackPicker, kind_of_track

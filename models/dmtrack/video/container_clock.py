@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from av.video.stream import VideoStream
 
 from dmtrack.errors import DecodeError, translated
-from dmtrack.video.video_file import exact_fraction, open_container, stamps_from_here, video_streams
+from dmtrack.video.container.video_file import exact_fraction, open_container, stamps_from_here, video_streams
 
 if TYPE_CHECKING:
     from av.container import InputContainer

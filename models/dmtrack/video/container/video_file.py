@@ -13,10 +13,10 @@ import av.error
 from av.stream import Disposition
 
 from dmtrack.errors import DecodeError, VideoError, reason_of, translated
-from dmtrack.video.decoder import demuxed, has_times, packet_stamp
-from dmtrack.video.fourcc import counts_file, name_counts
-from dmtrack.video.picture_file import SMALL_PIXELS
-from dmtrack.video.stamps import presented
+from dmtrack.video.container.decoder import demuxed, has_times, packet_stamp
+from dmtrack.video.container.fourcc import counts_file, name_counts
+from dmtrack.video.container.stamps import presented
+from dmtrack.video.pictures.picture_file import SMALL_PIXELS
 from dmtrack.video.track_choice import TrackChoice, TrackInfo, TrackPicker, kind_of_track
 
 if TYPE_CHECKING:

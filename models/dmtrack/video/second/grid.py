@@ -14,8 +14,8 @@ import numpy.typing as npt
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.crop import rectangle
 from dmtrack.geometry.homography import Homography
-from dmtrack.video.encoding import Image8
 from dmtrack.video.frame import Modality, Pixels
+from dmtrack.video.second.encoding import Image8
 
 Matrix = npt.NDArray[np.float64]
 ToGrid = Callable[[Image8, tuple[int, int], Modality], Image8]

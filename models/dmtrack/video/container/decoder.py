@@ -24,8 +24,8 @@ from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.video.reformatter import VideoReformatter
 
 from dmtrack.errors import DecodeError, reason_of
-from dmtrack.video.damage import DamageCount
-from dmtrack.video.jpeg import said_bits
+from dmtrack.video.container.damage import DamageCount
+from dmtrack.video.pictures.jpeg import said_bits
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from dmtrack.video.matroska import ClusterSums
+from dmtrack.video.container.matroska import ClusterSums
 
 if TYPE_CHECKING:
     from av.packet import Packet

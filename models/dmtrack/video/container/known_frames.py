@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from dmtrack.video.packet_list import PacketList
+from dmtrack.video.container.packet_list import PacketList
+from dmtrack.video.container.stamps import RisingStamps
 from dmtrack.video.position import Position
-from dmtrack.video.stamps import RisingStamps
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame

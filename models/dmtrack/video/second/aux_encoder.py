@@ -21,10 +21,10 @@ import numpy.typing as npt
 from dmtrack.errors import ConfigError
 from dmtrack.numbers import exact, finite
 from dmtrack.options import Option, make_exact, number_text
-from dmtrack.video.counts import AS_STORED, CountScale
-from dmtrack.video.encoding import GreyRange, Image8, ModalityEncoder, RangeFollower, is_grey, to_8_bit
 from dmtrack.video.frame import Modality, Pixels
-from dmtrack.video.gauge import AuxUnit, CountMeaning
+from dmtrack.video.pictures.counts import AS_STORED, CountScale
+from dmtrack.video.second.encoding import GreyRange, Image8, ModalityEncoder, RangeFollower, is_grey, to_8_bit
+from dmtrack.video.second.gauge import AuxUnit, CountMeaning
 
 DEPTH_HIGH_PERCENTILE: Final = 99.0
 ZERO_CELSIUS_K: Final = 273.15

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from dmtrack.errors import VideoError, counted
-from dmtrack.video.flir import FLIR_SUFFIXES
-from dmtrack.video.picture_names import HEXADECIMAL, are_hexadecimal, are_in_time, natural_order
+from dmtrack.video.pictures.flir import FLIR_SUFFIXES
+from dmtrack.video.pictures.picture_names import HEXADECIMAL, are_hexadecimal, are_in_time, natural_order
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -20,11 +20,11 @@ import numpy as np
 
 from dmtrack.errors import ConfigError, DecodeError, FormatError
 from dmtrack.numbers import file_bytes
-from dmtrack.video.counts import AS_STORED, CountScale
-from dmtrack.video.flir import FLIR_SUFFIXES, find_pictures
 from dmtrack.video.foreign import picture_notes
 from dmtrack.video.frame import Pixels, VideoInfo
-from dmtrack.video.picture_file import (
+from dmtrack.video.pictures.counts import AS_STORED, CountScale
+from dmtrack.video.pictures.flir import FLIR_SUFFIXES, find_pictures
+from dmtrack.video.pictures.picture_file import (
     StoredPicture,
     load_picture,
     page_count,
@@ -32,8 +32,8 @@ from dmtrack.video.picture_file import (
     stored_numbers,
     stored_white,
 )
-from dmtrack.video.picture_list import IMAGE_SUFFIXES, doubts_about, list_images
-from dmtrack.video.picture_names import times_in_names
+from dmtrack.video.pictures.picture_list import IMAGE_SUFFIXES, doubts_about, list_images
+from dmtrack.video.pictures.picture_names import times_in_names
 from dmtrack.video.source import DEFAULT_FRAME_RATE, MAX_CONSECUTIVE_DAMAGED, StoredPictures, follows
 
 _NS: Final = Fraction(1, 10**9)

@@ -20,9 +20,8 @@ import av.error
 
 from dmtrack.errors import DecodeError, VideoError, counted, reason_of
 from dmtrack.threads import decoder_threads
-from dmtrack.video.decoder import GpuDecoder, PacketDecoder, accelerator, has_times, suits_gpu
-from dmtrack.video.frame import Frame, VideoInfo
-from dmtrack.video.header_claims import (
+from dmtrack.video.container.decoder import GpuDecoder, PacketDecoder, accelerator, has_times, suits_gpu
+from dmtrack.video.container.header_claims import (
     attached_intrinsics,
     claimed_end_s,
     created_s,
@@ -30,14 +29,11 @@ from dmtrack.video.header_claims import (
     is_cropped,
     joined_recordings,
 )
-from dmtrack.video.known_frames import KnownFrame, KnownFrames, known_frames
-from dmtrack.video.packet_list import PacketList
-from dmtrack.video.picture_converter import COUNT_BITS, PictureConverter
-from dmtrack.video.position import Position
-from dmtrack.video.source import FrameSource, closing_on_error, follows, measured_by
-from dmtrack.video.stamps import RisingStamps
-from dmtrack.video.track_choice import TrackInfo, TrackPicker
-from dmtrack.video.video_file import (
+from dmtrack.video.container.known_frames import KnownFrame, KnownFrames, known_frames
+from dmtrack.video.container.packet_list import PacketList
+from dmtrack.video.container.picture_converter import COUNT_BITS, PictureConverter
+from dmtrack.video.container.stamps import RisingStamps
+from dmtrack.video.container.video_file import (
     choose_stream,
     exact_fraction,
     last_packets_s,
@@ -46,6 +42,10 @@ from dmtrack.video.video_file import (
     packet_stamps,
     require_sane_size,
 )
+from dmtrack.video.frame import Frame, VideoInfo
+from dmtrack.video.position import Position
+from dmtrack.video.source import FrameSource, closing_on_error, follows, measured_by
+from dmtrack.video.track_choice import TrackInfo, TrackPicker
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame

@@ -3,7 +3,7 @@
 EXIF orientation is ignored for every format, because boxes and the second stream refer to the pixels as
 stored. Alpha is dropped. 16-bit colour loses its lower byte, unless its three channels are equal: then it is
 16-bit grey. 8-bit grey whose 0 is white is inverted, as viewers show it; deeper counts are not. Numbers with
-a sign or a fraction become counts (`dmtrack.video.counts`).
+a sign or a fraction become counts (`dmtrack.video.pictures.counts`).
 
 A file of a few bytes may claim billions of pixels, and a decoder that believes it allocates the memory before
 it notices: what cannot be true is refused by its header.
@@ -26,13 +26,13 @@ import numpy as np
 
 from dmtrack.errors import DecodeError, FormatError, translated
 from dmtrack.numbers import file_bytes
-from dmtrack.video.counts import AS_STORED, CountScale
-from dmtrack.video.exr import EXR_MAGIC, decode_exr
-from dmtrack.video.flir import FLIR_SUFFIXES, decode_fff, fff_of_jpeg, find_pictures, read_fff
 from dmtrack.video.foreign import LFS_POINTER
 from dmtrack.video.frame import Pixels
-from dmtrack.video.jpeg import lacks_data
-from dmtrack.video.tiff import (
+from dmtrack.video.pictures.counts import AS_STORED, CountScale
+from dmtrack.video.pictures.exr import EXR_MAGIC, decode_exr
+from dmtrack.video.pictures.flir import FLIR_SUFFIXES, decode_fff, fff_of_jpeg, find_pictures, read_fff
+from dmtrack.video.pictures.jpeg import lacks_data
+from dmtrack.video.pictures.tiff import (
     as_stored,
     directories,
     is_multiplied,

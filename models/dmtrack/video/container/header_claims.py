@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 from dmtrack.errors import FormatError, translated
 from dmtrack.geometry.intrinsics import Intrinsics, parsed_intrinsics
-from dmtrack.video.decoder import PacketDecoder
-from dmtrack.video.matroska import CLUSTER, EBML, HEAD_BYTES, segment
-from dmtrack.video.video_file import exact_fraction
+from dmtrack.video.container.decoder import PacketDecoder
+from dmtrack.video.container.matroska import CLUSTER, EBML, HEAD_BYTES, segment
+from dmtrack.video.container.video_file import exact_fraction
 
 if TYPE_CHECKING:
     from av.container import InputContainer

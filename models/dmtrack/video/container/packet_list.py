@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Final
 
 import av.error
 
-from dmtrack.video.damage import PICTURES, length_bytes, unit_type, units_of
-from dmtrack.video.decoder import demuxed, packet_stamp
-from dmtrack.video.stamps import presented
+from dmtrack.video.container.damage import PICTURES, length_bytes, unit_type, units_of
+from dmtrack.video.container.decoder import demuxed, packet_stamp
+from dmtrack.video.container.stamps import presented
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -1,0 +1,1 @@
+"""Video files and ROS bags: opening, decoding, time stamps, and what headers claim."""

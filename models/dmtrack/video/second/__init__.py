@@ -1,0 +1,1 @@
+"""The second stream: what it measures, and how its counts become what the network sees."""
