@@ -1,4 +1,4 @@
-"""`ReadAhead`: the pairs of a recording, read, paired and encoded in a thread while others are tracked."""
+"""`ReadAhead`: reads, pairs and encodes frames in a thread while earlier pairs are tracked."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Final, Self
 from dmtrack.video.frame import FramePair
 from dmtrack.video.pairing import PairCounts, PairedSource
 
-MOST_WAITING: Final = 4  # enough to even out how long pictures take; more would only cost memory
+MOST_WAITING: Final = 4  # evens out varying reading times; more would only cost memory
 _ROOM_BYTES: Final = 64 << 20
 
 
 def room_for(item_bytes: int) -> int:
-    """Return how many items of a size may wait for a thread: a few, and of very large ones a single one."""
+    """Return how many items of `item_bytes` may wait for a thread: at least one, at most `MOST_WAITING`."""
     return max(1, min(MOST_WAITING, _ROOM_BYTES // max(1, item_bytes)))
 
 
 class ReadAhead:
-    """The same pairs in the same order as without it; a few are ready before they are asked for.
+    """Yields the pairs of a source in order, with a few prepared before they are asked for.
 
-    An error of reading comes after the last good pair, as ever. The thread runs inside the `with` block, and
-    leaving that, however early, ends it: only then the recording may be closed.
+    An error of reading is raised after the last good pair. The thread runs inside the `with` block; leaving
+    the block, however early, ends it, and only then may the recording be closed.
 
-    `pairs` is what is still to be read of `source`; all of it by default.
+    `pairs` are those still to be read of `source`; all of them by default.
     """
 
     def __init__(self, source: PairedSource, pairs: Iterable[FramePair] | None = None) -> None:
@@ -34,7 +34,7 @@ class ReadAhead:
         self._reader = ThreadPoolExecutor(1, "reading ahead")
         self._ready: deque[Future[tuple[FramePair | None, PairCounts]]] = deque()
         self.counts = source.counts
-        """What was met up to the pair that was taken last, whatever was read ahead."""
+        """Counts up to the pair that was taken last, without those only read ahead."""
 
     def __iter__(self) -> Iterator[FramePair]:
         """Yield the pairs; an `InputError` of the recording comes after the last good one."""
@@ -42,7 +42,7 @@ class ReadAhead:
             try:
                 pair, self.counts = self._ready.popleft().result()
             except Exception:
-                self.counts = self._source.counts  # what the end itself met counts as well
+                self.counts = self._source.counts  # includes what was met after the last pair
                 raise
             if pair is None:
                 return

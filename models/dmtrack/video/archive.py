@@ -1,4 +1,4 @@
-"""Zip archives: what a member claims is bounded before it is unpacked."""
+"""Zip archives: the sizes that members claim are checked before anything is unpacked."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from dmtrack.errors import FormatError, VideoError, counted, stands_for, transla
 from dmtrack.video.foreign import require_known
 
 _LOGGER = logging.getLogger(__name__)
-_MOST_RATIO: Final = 64  # what recordings pack into: more is a trap
+_MOST_RATIO: Final = 64  # recordings compress no better: a higher ratio is a zip bomb
 _SMALL_BYTES: Final = 256 << 20
 _MOST_MEMBERS: Final = 1_000_000
 _OF_SYSTEM: Final = re.compile(r"\.|(__MACOSX|Thumbs\.db|desktop\.ini)$", re.IGNORECASE)
 _BESIDE: Final = frozenset({".txt", ".md", ".json", ".xml", ".yaml", ".yml", ".csv", ".srt", ".pdf", ".html"})
-"""What lies beside a recording, unless there is nothing else."""
+"""Suffixes of files that accompany a recording: ignored unless there is nothing else."""
 
 
 def is_of_system(name: str) -> bool:
-    """Return whether a file or folder is one that systems leave beside a person's own, or hidden."""
+    """Return whether a file or folder is hidden, or left by an operating system (`Thumbs.db`)."""
     return _OF_SYSTEM.match(name) is not None
 
 
 def is_archive(path: Path) -> bool:
-    """Return whether a path is a zip archive by its name."""
+    """Return whether a path is a file named as a zip archive."""
     return path.suffix.lower() == ".zip" and path.is_file()
 
 
 def open_archive(path: Path) -> zipfile.ZipFile:
-    """Open an archive; `VideoError` where it is none, or not whole."""
+    """Open a zip archive; `VideoError` if it is none, or incomplete."""
     with translated(VideoError, "this is no whole zip archive", where=path, hint="copy it again"):
         require_known(path)
         return zipfile.ZipFile(path)
 
 
 def read_member(archive: zipfile.ZipFile, name: str, most_bytes: int) -> bytes:
-    """Return the content of a member; `FormatError` where there is none, or it is damaged or too large."""
+    """Return a member's content; `FormatError` if it is missing, damaged or larger than `most_bytes`."""
     with translated(FormatError, f"{name} cannot be read"):
         with archive.open(name) as member:
             data = member.read(most_bytes + 1)
@@ -53,9 +53,10 @@ def read_member(archive: zipfile.ZipFile, name: str, most_bytes: int) -> bytes:
 
 
 def inside(path: Path) -> Path:
-    """Return what an archive holds, unpacked for the time of the program: a folder, or its only file.
+    """Unpack an archive to a temporary folder, and return the folder inside or the only file.
 
-    What is no archive is returned as it is. `VideoError`: it is not whole, or empty, or too large.
+    Any other path is returned unchanged. `VideoError`: the archive is incomplete, empty, too large, or holds
+    several folders.
     """
     if not is_archive(path):
         return path
@@ -81,7 +82,7 @@ def _found(folder: Path, archive: Path) -> Path:
 
 
 class _Scratch:
-    """A folder that goes with the last who knows of it, at the latest when the program ends."""
+    """A temporary folder, removed with the last reference to it, at the latest when the program ends."""
 
     def __init__(self) -> None:
         self.name = mkdtemp(prefix="dmtrack-")
@@ -105,7 +106,7 @@ def _unpacked(path: Path, size_bytes: int, _: int) -> _Scratch:
         if total > shutil.disk_usage(scratch.name).free:
             raise VideoError(f"there is no room to unpack its {total >> 20} MiB", where=path)
         with translated(VideoError, "the archive cannot be unpacked", where=path):
-            # no member is written beyond what it claims, or outside the folder
+            # `extract` writes no member beyond its claimed size, or outside the folder
             written = Counter(archive.extract(member, scratch.name) for member in members)
     for name, times in written.most_common(1):
         if times > 1:

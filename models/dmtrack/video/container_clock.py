@@ -1,4 +1,4 @@
-"""`read_container`: every stream of a file, and the clock of one of them. Nothing is decoded but headers."""
+"""`read_container`: all streams of a file, and the clock of one of them. Only headers are decoded."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from av.stream import Stream
 
 MOST_STAMPS: Final = 1_000_000
-"""So many packets of a stream are looked at for its clock: nine hours at 30 pictures a second."""
+"""Most packets of a stream examined for its clock: nine hours at 30 frames a second."""
 _UNEVEN_SHARE: Final = Fraction(1, 10)
 _GAP_INTERVALS: Final = Fraction(3, 2)
 _COARSE_TICKS: Final = 4
-"""A distance of fewer ticks than this is meant exactly; finer ones may be rounded by one."""
+"""An interval of fewer ticks than this counts as exact; a longer one may be rounded by a tick."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamFacts:
-    """One stream of a file, as its header says, with libav's names; None is what it does not say.
+    """One stream of a file as its header describes it, in libav's names; None where it says nothing.
 
     `index` is its place among all streams, `video_number` among the video streams that can be tracked.
-    `kind` is such as `video`, `audio`, `subtitle` or `attachment`; `bit_depth` counts for one channel.
+    `kind` is for example `video`, `audio`, `subtitle` or `attachment`; `bit_depth` is that of one channel.
     """
 
     index: int
@@ -54,11 +54,11 @@ class ClockFacts:
     frames: int  # packets with a stamp
     first_s: Fraction
     last_s: Fraction
-    # The usual distance of two pictures; it and the next two are None for one picture
+    # Median distance of two frames; it and the next two are None for a single frame
     interval_s: Fraction | None = None
     shortest_s: Fraction | None = None
     longest_s: Fraction | None = None
-    gaps: int = 0  # distances of one and a half usual ones and more: pictures were left out, or it paused
+    gaps: int = 0  # distances of at least 1.5 usual ones: frames are missing, or it paused
     is_variable: bool = False  # the distances differ by more than rounding
     is_whole: bool = True  # the file was read to its end
 
@@ -82,10 +82,10 @@ class ContainerFacts:
 
 
 def read_container(path: Path, *, stream: int = 0) -> ContainerFacts:
-    """Look into a video file.
+    """Describe a video file and its streams.
 
-    `stream` is the video stream that the clock is wanted of, from 0. `VideoError`: it cannot be opened, or is
-    no video; `DecodeError`: it cannot be read to its end.
+    `stream` is the number of the video stream whose clock is read, from 0. `VideoError`: the file cannot be
+    opened, or is no video; `DecodeError`: it cannot be read to its end.
     """
     with open_container(path) as container, translated(DecodeError, "reading fails", where=path):
         videos = video_streams(container)
@@ -114,7 +114,7 @@ def _facts(stream: Stream, video_number: int | None) -> StreamFacts:
         start_s=None if stream.start_time is None or time_base is None else stream.start_time * time_base,
         tags=dict(stream.metadata),
     )
-    # libav lists a stream whose codec it does not know, without a decoder
+    # libav lists a stream of unknown codec without a decoder
     if not isinstance(stream, VideoStream) or stream.codec_context is None:
         return facts
     picture = stream.codec_context
@@ -140,7 +140,7 @@ def _clock(container: InputContainer, stream: VideoStream) -> ClockFacts | None:
     if not steps:
         return ClockFacts(len(stamps), first_s, last_s, is_whole=is_whole)
     usual, shortest, longest = median_low(steps), min(steps), max(steps)
-    # a clock of milliseconds shows 30 pictures a second as steps of 33 and 34
+    # a clock of milliseconds shows 30 frames a second as steps of 33 and 34
     allowed = max(Fraction(1), usual * _UNEVEN_SHARE) if usual >= _COARSE_TICKS else Fraction(0)
     return ClockFacts(
         frames=len(stamps),

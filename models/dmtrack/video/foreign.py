@@ -1,4 +1,4 @@
-"""What is known but not read: each is named, and how to export it is said in one sentence."""
+"""File formats that are recognised but not read: the error names each and says how to export it."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 _PNG, _PNG_EXIF = b"\x89PNG", b"eXIf"
 _HEAD_BYTES: Final = 64
 _PICTURE_HEAD_BYTES: Final = 1 << 18
-_DJI_RAW: Final = 0xE3  # the segments (APP3) in which DJI keeps what the thermal sensor measured
+_DJI_RAW: Final = 0xE3  # segments (APP3) in which DJI stores the thermal sensor's raw data
 
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """A kind of file, told by its first bytes, else by its suffix."""
+    """A file format that is not read, recognised by its first bytes or its suffix."""
 
     what: str  # what it is
-    hint: str  # how to get what is read
-    magic: bytes | None = None  # its first bytes, where they tell
-    suffixes: tuple[str, ...] = ()  # its suffixes, where those have to
+    hint: str  # how to convert it to a format that is read
+    magic: bytes | None = None  # its first bytes, if they identify it
+    suffixes: tuple[str, ...] = ()  # its suffixes, if only these identify it
 
 
 _KNOWN: Final = (
@@ -56,7 +56,7 @@ _KNOWN: Final = (
 
 
 def picture_notes(files: Sequence[Path]) -> tuple[str, ...]:
-    """Return what is to be said of pictures like these, a sentence each; the first one is whole."""
+    """Return notes on a stream of such pictures, a sentence each; the first file must be undamaged."""
     with files[0].open("rb") as opened:
         head = opened.read(_PICTURE_HEAD_BYTES)
     kinds = [kind for kind, _, _ in jpeg_segments(head)] if head.startswith(b"\xff\xd8") else []
@@ -75,7 +75,7 @@ def picture_notes(files: Sequence[Path]) -> tuple[str, ...]:
 
 
 def _says(what: Callable[[mmap], bool], files: Sequence[Path]) -> bool:
-    """Return whether any of these files says something; those that cannot be read say nothing."""
+    """Return whether `what` holds for any of the files; unreadable ones are passed over."""
     for file in files:
         with (
             suppress(OSError, ValueError, struct.error),
@@ -90,13 +90,13 @@ def _says(what: Callable[[mmap], bool], files: Sequence[Path]) -> bool:
 def _is_turned(data: mmap) -> bool:
     head = data[:_PICTURE_HEAD_BYTES]
     if head.startswith(b"\xff\xd8"):
-        return bool(imagesize.get_info(BytesIO(head)).rotation > 1)  # 1: as it is; -1: it does not say
+        return bool(imagesize.get_info(BytesIO(head)).rotation > 1)  # 1: upright; -1: not stated
     begin = head.find(_PNG_EXIF) + len(_PNG_EXIF) if head.startswith(_PNG) else 0
     return is_turned(data[begin : begin + _PICTURE_HEAD_BYTES] if begin else data)
 
 
 def require_known(path: Path) -> None:
-    """Check that a file is none of those known, but not read; a `VideoError` says how to export it."""
+    """Raise a `VideoError` that says how to export a file if its format is recognised, but not read."""
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
     for one in _KNOWN:

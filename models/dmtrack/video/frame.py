@@ -1,4 +1,4 @@
-"""What a reader yields: `Frame`, `FramePair`, and what a container claims: `VideoInfo`."""
+"""What readers yield, `Frame` and `FramePair`, and what a container claims, `VideoInfo`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Modality(StrEnum):
 
     @classmethod
     def of(cls, name: str | None) -> Self:
-        """Return the modality of that name; `ConfigError` where there is none."""
+        """Return the modality of that name; `ConfigError` if there is none."""
         if name is None or name not in [*cls]:
             raise ConfigError(f"modality {name!r} is unknown", hint=", ".join(cls))
         return cls(name)
@@ -43,13 +43,12 @@ class Modality(StrEnum):
 class VideoInfo:
     """What a container or folder claims about its stream, before any frame is decoded.
 
-    `track` says which stream of the file it is, where that may hold several; `depth_unit_mm` is the
-    depth of one count, where the file states it; `decoded_on` is `cpu`, or the device that decodes it;
-    `counts` is how numbers with a sign or a fraction became counts; `pixel_aspect` is how many times as
-    wide as high a pixel is shown; `notes` is what a person should know about the stream, a sentence each;
-    `intrinsics` are those of its camera, where the file holds them; `created_s` is when it says that it was
-    begun, in seconds since 1970; `follows_s` is the usual time from one frame to the next, where
-    stamps were looked at.
+    `track` is the stream of a file that may hold several; `depth_unit_mm` is the depth of one count, if the
+    file states it; `decoded_on` is `cpu`, or the device that decodes it; `counts` is the conversion of
+    signed or fractional numbers to counts; `pixel_aspect` is width over height of a pixel as displayed;
+    `notes` are remarks for the user on the stream, a sentence each; `intrinsics` are those of its camera, if
+    the file holds them; `created_s` is the start of the recording that the file states, in seconds since
+    1970; `follows_s` is the usual time from one frame to the next, if time stamps were examined.
     """
 
     path: Path
@@ -81,7 +80,7 @@ class VideoInfo:
 
     @property
     def shown_shape(self) -> Fraction:
-        """How many times as wide as high the picture is shown."""
+        """Width over height of the picture as displayed."""
         return self.width * self.pixel_aspect / self.height
 
     @property
@@ -91,7 +90,7 @@ class VideoInfo:
 
     @property
     def interval_s(self) -> Fraction | None:
-        """Seconds from one frame to the next, if anything says so; pauses do not count."""
+        """Seconds from one frame to the next, without pauses; None if unknown."""
         mean_s = None if self.frame_rate is None else 1 / self.frame_rate
         return min(filter(None, (mean_s, self.follows_s)), default=None)
 
@@ -112,7 +111,7 @@ class Frame:
         pts: Presentation time stamp, in units of `time_base`.
         time_base: Seconds per unit of `pts`.
         pixels: `(H, W, 3)` uint8 in RGB order, or `(H, W)` uint8/uint16 for one-channel sources.
-        events: Those that the picture shows, where it was drawn of an event file.
+        events: Those that the picture shows, if it was drawn from an event file.
     """
 
     index: int
@@ -137,7 +136,7 @@ class Frame:
             time_s: Its time in seconds.
 
         Raises:
-            FormatError: The pixels are others, or the time is not finite.
+            FormatError: The pixels have another shape or type, or the time is not a finite number.
         """
         with translated(FormatError, f"a {type(pixels).__name__} is no picture", hint=_PICTURES):
             pixels = cast(Pixels, np.asarray(pixels))
@@ -180,10 +179,10 @@ class FramePair:
             (or there is no second stream).
         modality: What `aux` measures; None when there is no second stream.
         image: `(H, W, 6)` uint8 on the RGB grid: channels 0-2 RGB, 3-5 the encoded second stream
-            (where `aux` is None: the picture nearest in time, or zeros, as `OnMissing` says);
-            `(H, W, 3)` when there is no second stream at all, or when this frame is to be seen
-            without it (`OnMissing.RGB_ONLY`).
-        gauge: What the counts of `aux` mean, and where; None where that is not known.
+            (if `aux` is None: the picture nearest in time, or zeros, as `OnMissing` says);
+            `(H, W, 3)` without a second stream, or if this frame is to be tracked without it
+            (`OnMissing.RGB_ONLY`).
+        gauge: What the counts of `aux` mean, and how RGB pixels map to them; None if unknown.
         start_s: Time of the first frame of the recording.
     """
 
@@ -204,11 +203,11 @@ class FramePair:
         index: int = 0,
         time_s: Fraction | float = 0,
     ) -> FramePair:
-        """Return two pictures as a pair that a tracker takes.
+        """Return one or two pictures as a pair for a tracker.
 
         Args:
             rgb: `(H, W, 3)` uint8 in RGB order, or one channel, `(H, W)` uint8 or uint16.
-            aux: The second picture of the same scene, of any size; stretched to that of `rgb`.
+            aux: The second picture of the same scene, of any size; stretched to the size of `rgb`.
             modality: What `aux` measures.
             index: 0-based place of the pair.
             time_s: Its time in seconds.
@@ -217,12 +216,12 @@ class FramePair:
             ConfigError: There is a second picture and no modality, or the modality is unknown.
             FormatError: The second picture cannot be of this modality, or one is no picture.
         """
-        from dmtrack.video.second.aux_encoder import AuxEncoder  # these need this module
+        from dmtrack.video.second.aux_encoder import AuxEncoder  # these import this module
         from dmtrack.video.second.encoding import encode
         from dmtrack.video.second.grid import Fit, resize_to_grid, rgb_to_aux
 
         first = Frame.of(rgb, index=index, time_s=time_s)
-        visible = encode(first.pixels, Modality.THERMAL)  # as it is; 16 bit is stretched
+        visible = encode(first.pixels, Modality.THERMAL)  # unchanged; only 16 bits are stretched to 8
         if aux is None:
             return cls(first, None, None, visible)
         kind = Modality.of(modality)
@@ -253,7 +252,7 @@ class FramePair:
         return None if self.aux is None else self.aux.time_s - self.rgb.time_s
 
     def measure(self, box: Box) -> AuxMeasure | None:
-        """Return what the second stream measures of the target in a box; None where nothing is known."""
+        """Return what the second stream measures of the target in `box`; None if nothing is known."""
         if self.aux is None or self.gauge is None:
             return None
         if self.aux.events is not None:
@@ -262,7 +261,7 @@ class FramePair:
 
     @property
     def aux_image(self) -> npt.NDArray[np.uint8] | None:
-        """The second stream's `(H, W, 3)`, black where RGB stands alone; None if there is none at all."""
+        """The encoded second stream, `(H, W, 3)`, black for a frame of RGB alone; None without one."""
         if self.image.shape[2] > 3:
             return self.image[..., 3:6]
         return None if self.modality is None else np.zeros_like(self.image)

@@ -1,4 +1,4 @@
-"""`inspect_pair`: what is in one or two streams, and whether and how they pair. Nothing is drawn."""
+"""`inspect_pair`: what one or two streams hold, and whether and how they pair. Nothing is drawn."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ SAMPLED_FRAMES: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class SkewSummary:
-    """How far partners lie apart in time, over the first RGB frames that were looked at."""
+    """How far partners lie apart in time, over the first RGB frames."""
 
-    frames: int  # RGB frames looked at
+    frames: int  # RGB frames examined
     missing: int  # those without a partner within the largest skew
     median_s: Fraction | None  # median distance without sign, in seconds; None if none has a partner
     largest_s: Fraction | None  # largest distance, in seconds; None if none has a partner
@@ -32,15 +32,15 @@ class SkewSummary:
 
 @dataclass(frozen=True, slots=True)
 class PairMatch:
-    """How two streams go together."""
+    """How two streams fit together."""
 
     sync: Sync
     max_skew_s: Fraction
-    overlap_s: Fraction | None  # seconds that both say they cover; None if a length is unknown
-    # How much later the second stream starts, in seconds, with the offset that was given
+    overlap_s: Fraction | None  # seconds that both cover; None if a length is unknown
+    # Seconds by which the second stream starts later, with the offset that was given
     start_apart_s: Fraction
     suggested_offset_s: Fraction  # the offset with which both would start together
-    # How many times as long the second stream says it lasts, if both say it
+    # Length of the second stream on its own clock over that of RGB, if both are known
     length_ratio: Fraction | None
     rate_ratio: Fraction | None  # frame rate of RGB over that of the second stream, if both are known
     expected_pairs: int | None  # RGB frames that should find a partner, if the lengths are known
@@ -49,10 +49,10 @@ class PairMatch:
 
 @dataclass(frozen=True, slots=True)
 class PairReport:
-    """One or two streams, what the second measures and how they go together.
+    """One or two streams, what the second measures and how they fit together.
 
-    `modality` is None where it cannot be told, and `modality_reason` then says why. `warnings` is what a
-    person should know before tracking, a sentence each.
+    `modality` is None if it cannot be told; `modality_reason` then says why. `warnings` are remarks for the
+    user before tracking, a sentence each.
     """
 
     rgb: VideoInfo
@@ -66,9 +66,9 @@ class PairReport:
 def inspect_pair(
     rgb: Path | str, aux: Path | str | None = None, options: PairingOptions | None = None
 ) -> PairReport:
-    """Look at the streams and match their first `SAMPLED_FRAMES` frames.
+    """Inspect the streams and match their first `SAMPLED_FRAMES` frames.
 
-    Streams that do not overlap, or whose modality cannot be told, are warnings here.
+    Streams without overlap and an unknown modality are warnings here, not errors.
 
     Raises:
         VideoError: A stream cannot be opened.
@@ -100,7 +100,7 @@ def _modality_of(streams: StreamPair) -> tuple[Modality | None, str]:
 
 
 def _match(streams: StreamPair) -> tuple[PairMatch, Frame | None, Frame | None]:
-    """Return how the streams go together, and a frame of each."""
+    """Return how the streams fit together, and a frame of each, if there is one."""
     rgb, aux = streams.rgb.info, streams.aux.info
     spans = streams.true_spans()
     common, (rgb_s, aux_s) = spans[0].common(spans[1]), (span.length_s for span in spans)

@@ -1,7 +1,7 @@
-"""How two streams lie in time: which frame is nearest to a moment, what both cover, how lengths differ.
+"""Two streams in time: the frame nearest to a moment, the time both cover, and how their lengths differ.
 
-`NearestMatcher` merges two streams that are each in order, with one frame of look-ahead, so
-memory stays constant and a frame of the slower stream serves as often as it is the nearest.
+`NearestMatcher` merges two ordered streams with one frame of look-ahead: memory stays constant, and a frame
+of the slower stream is used as often as it is the nearest.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 
 from dmtrack.video.frame import Frame, VideoInfo
 
-Clock = Callable[[Frame], Fraction]  # where a frame lies on the axis two streams are matched along
+Clock = Callable[[Frame], Fraction]  # position of a frame on the axis along which streams are matched
 
 
 def by_time(frame: Frame) -> Fraction:
@@ -28,9 +28,9 @@ def by_index(frame: Frame) -> Fraction:
 
 
 class NearestMatcher:
-    """Finds the nearest frame of a stream for moments that never go back.
+    """Finds the nearest frame of a stream for moments in ascending order.
 
-    The frames increase strictly on `clock`, the axis to measure distance along.
+    `frames` increase strictly on `clock`, the axis along which distance is measured.
     """
 
     def __init__(self, frames: Iterator[Frame], clock: Clock = by_time) -> None:
@@ -40,7 +40,7 @@ class NearestMatcher:
         self._upcoming = next(frames, None)
 
     def nearest(self, moment: Fraction) -> Frame | None:
-        """Return the frame nearest to `moment`, the earlier of two equally near; None if there is none."""
+        """Return the frame nearest to `moment`, the earlier of two equally near; None without frames."""
         while self._current is not None and self._upcoming is not None:
             waited = abs(self._clock(self._current) - moment)
             if abs(self._clock(self._upcoming) - moment) >= waited:
@@ -59,7 +59,7 @@ def shifted(frame: Frame, offset_s: Fraction) -> Frame:
 
 
 def stretched(frame: Frame, origin_s: Fraction, ratio: Fraction) -> Frame:
-    """Return the frame `ratio` times as far from `origin_s`, exactly."""
+    """Return the frame at `ratio` times its distance from `origin_s`, exactly."""
     return _at(frame, origin_s + (frame.time_s - origin_s) * ratio) if ratio != 1 else frame
 
 
@@ -86,7 +86,7 @@ class TimeSpan:
 
     @property
     def length_s(self) -> Fraction | None:
-        """How long it is, in seconds, if it ends."""
+        """Length in seconds; None if the end is open."""
         return None if self.end_s is None else self.end_s - self.start_s
 
     def __str__(self) -> str:
@@ -108,13 +108,13 @@ class TimeSpan:
 
 _LIKELY: Final = Fraction(2, 100)
 """Clocks differ by parts in a million, nominal frame rates by a few in a thousand: a larger
-difference is rather a stream that ends early."""
+difference rather means that a stream ends early."""
 
 
 def length_remark(rgb: TimeSpan, aux: TimeSpan, frame_s: Fraction, *, is_told: bool = False) -> list[str]:
-    """Return a sentence where two streams differ in length by more than a frame, with what corrects it.
+    """Return a remark, with advice, if the lengths of two streams differ by more than `frame_s`, else none.
 
-    `is_told`: it is known when `aux` was begun, and `rgb` is counted from there on.
+    `is_told`: the start of `aux` is known, and `rgb` is counted from there.
     """
     rgb_s, aux_s = rgb.length_s, aux.length_s
     if rgb_s is None or aux_s is None or min(rgb_s, aux_s) <= 0 or abs(rgb_s - aux_s) <= frame_s:

@@ -1,4 +1,4 @@
-"""What a second stream measures: by what its file says, its name, or the look of its pictures."""
+"""What a second stream measures, told from its track's label, its name or its pictures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from dmtrack.video.track_choice import TrackInfo, TrackKind
 
 @dataclass(frozen=True, slots=True)
 class ModalityGuess:
-    """A modality found by looking, and the evidence in words."""
+    """A modality, and the evidence for it in words."""
 
     modality: Modality
     reason: str
@@ -51,11 +51,11 @@ _NAMED_FOLDERS_ABOVE: Final = 2
 
 
 def guess_modality(path: Path, samples: Iterable[Pixels] = ()) -> ModalityGuess:
-    """Find out what a second stream measures, from its name, else from a few of its pictures.
+    """Tell what a second stream measures from its name, else from a few of its pictures.
 
-    The name of the file or folder counts before those of the two folders above. `samples` are pictures as the
-    stream's reader gave them, any number; they are asked for only if the name says nothing. `ConfigError`:
-    neither the name nor the pictures say.
+    The name of the file or folder counts before those of the two folders above. `samples` are any number of
+    pictures from the stream's reader, read only if the name says nothing. `ConfigError`: neither the name nor
+    the pictures tell.
     """
     guess = _guess_from_names(path) or _guess_from_pixels(samples)
     if guess is None:
@@ -86,7 +86,7 @@ def _modality_of_word(word: str) -> Modality | None:
         if word in _WHOLE_WORDS[modality]:
             return modality
         for known in _LONG_WORDS[modality]:
-            # "prevent" ends in "event": a long word may only begin with that one
+            # "prevent" ends in "event", so a word may only begin with it
             if word.startswith(known) or (known != "event" and word.endswith(known)):
                 return modality
     return None
@@ -116,12 +116,12 @@ def _guess_from_picture(pixels: Pixels) -> ModalityGuess | None:
 
 
 _LEVEL_BITS: Final = 10
-"""Counts of so few bits without holes are levels of grey, as those of 8 bits are, whatever their range."""
+"""Counts of at most so many bits without zeros are grey levels, as 8-bit ones are, whatever their range."""
 _GREY_8BIT: Final = ModalityGuess(Modality.THERMAL, "8-bit pictures without colour")
 
 
 def _guess_from_counts(pixels: Pixels) -> ModalityGuess | None:
-    """Tell depth (holes, wide range) from thermal counts (no holes, narrow range)."""
+    """Tell depth (zeros, wide range) from thermal counts (no zeros, narrow range)."""
     holes = float(np.mean(pixels == 0))
     measured = pixels[pixels > 0]
     if measured.size == 0:
@@ -151,15 +151,15 @@ def _is_event_picture(colour: Image8) -> bool:
 _SAMPLES: Final = 4
 _SAMPLE_STEP: Final = 8
 _MODALITY_OF_TRACK: Final = {TrackKind.DEPTH: Modality.DEPTH, TrackKind.IR: Modality.THERMAL}
-"""Near infrared is no heat, but grey counts as heat is."""
+"""Near infrared is not thermal, but consists of grey levels in the same way."""
 
 
 def modality_of(aux: FrameSource, given: Modality | None = None, rgb: Path | None = None) -> ModalityGuess:
-    """Return what an opened stream measures: what was given, else what can be found out.
+    """Return what an opened stream measures: `given`, else what can be found out.
 
-    `given` is what a person says; `rgb`, the first stream, may be the one that was meant. `ConfigError`:
-    neither says, or another one than events was given for an event file; `VideoError`: it cannot be opened
-    again; `DecodeError`: it has no readable frame.
+    `rgb` is the path of the first stream; the error says so if the two seem swapped. `ConfigError`: the
+    modality cannot be told, or another one was given for an event file; `VideoError`: the stream cannot be
+    opened again; `DecodeError`: it has no readable frame.
     """
     if isinstance(aux, EventSource):
         if given not in (None, Modality.EVENT):
@@ -179,10 +179,11 @@ def modality_of(aux: FrameSource, given: Modality | None = None, rgb: Path | Non
 
 
 def find_modality(path: Path, track: TrackInfo | None = None, half: Split | None = None) -> ModalityGuess:
-    """Find out what a stream measures: from what its file calls it, its name, or a few of its first pictures.
+    """Tell what a stream measures from its track's label, its name, or a few of its first pictures.
 
-    `track` says which stream of the file is meant, `half` which half of its pictures, where it holds several.
-    `ConfigError`: neither says; `VideoError`: it cannot be opened; `DecodeError`: it has no readable frame.
+    `track` says which stream of the file is meant, `half` which half of its pictures, if it holds several.
+    `ConfigError`: none of these tells; `VideoError`: the stream cannot be opened; `DecodeError`: it has no
+    readable frame.
     """
     if is_event_file(path):
         return ModalityGuess(Modality.EVENT, "an event file")
@@ -199,7 +200,7 @@ def _sample_pictures(path: Path, stream: int, half: Split | None) -> Iterator[Pi
 
 
 def swap_remarks(rgb: VideoInfo, aux: VideoInfo, first: Pixels, second: Pixels | None) -> list[str]:
-    """Return what to say where the two streams look as if they were given the wrong way round."""
+    """Return a remark if the two streams seem to have been given in the wrong order, else none."""
     reason = _swapped_names(rgb.path, aux.path)
     if reason is None and second is not None and _is_grey_picture(first) and _is_photograph(second):
         reason = f"{rgb.path.name} is grey and {aux.path.name} is in colour"
@@ -207,7 +208,7 @@ def swap_remarks(rgb: VideoInfo, aux: VideoInfo, first: Pixels, second: Pixels |
 
 
 def _swapped_names(rgb: Path, aux: Path) -> str | None:
-    """Return what in the names says that the second stream was given first; what both have says nothing."""
+    """Return the evidence in the names for swapped streams, if any; parts that both share do not count."""
     if rgb.absolute() == aux.absolute():
         return None
     own, others = _own_names(rgb, aux), _own_names(aux, rgb)

@@ -1,4 +1,4 @@
-"""Streams of pictures brought together by the numbers, or the whole seconds, in their names."""
+"""Pairing of picture streams by the numbers, or the whole seconds, in their names."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource
 
 _NAMED: Final = 6
 _LONG_STEP: Final = 10
-"""Numbers in names that are so far apart count time, not pictures, where they differ between streams."""
+"""Numbers in names that are usually so far apart, and differ between streams, count time, not pictures."""
 
 
 def match_numbers(rgb: FrameSource, aux: FrameSource, folder_rate: Fraction | None) -> list[str]:
-    """Give pictures the times that the numbers in their names stand for, and return remarks about it.
+    """Give pictures the times that the numbers in their names imply, and return remarks about it.
 
-    This is done where numbers are missing. Two folders that start at different numbers, one apart or with
-    few in common, are shifted onto each other if they span equally many. With long steps, as of microseconds,
+    This is done only if numbers are missing on one side. Two folders that span equally many numbers, but
+    start one apart or have few in common, are shifted onto each other. If steps are long, as of microseconds,
     the nearest numbers are paired, like times. Other folders with few numbers in common are paired by place.
     """
     folders = [one for one in (rgb, aux) if isinstance(one, FolderReader) and not one.has_clock]
@@ -72,9 +72,9 @@ def match_numbers(rgb: FrameSource, aux: FrameSource, folder_rate: Fraction | No
 def _match_seconds(
     rgb: FrameSource, aux: FrameSource, folders: Sequence[FolderReader], lists: list[list[int]]
 ) -> list[str]:
-    """Take the times of pictures from whole seconds in their names; see `match_numbers`.
+    """Give pictures the times that are whole seconds in their names; see `match_numbers`.
 
-    Beside a stream whose own times meet them they are as they are, else they begin where it does.
+    If the other stream has a clock, times that overlap its own are kept; others are shifted to begin with it.
     """
     said = "Pictures are paired by the times in their names."
     if len(folders) == 1:
@@ -99,7 +99,7 @@ def _match_seconds(
 
 
 def _counts_from_elsewhere(first: Sequence[int], second: Sequence[int]) -> bool:
-    """Return whether two lists span equally many numbers, and are one apart or have few in common."""
+    """Return whether two lists span equally many numbers, but start one apart or have few in common."""
     shift = second[0] - first[0]
     is_as_long = first[-1] - first[0] == second[-1] - second[0]
     return is_as_long and (
@@ -116,7 +116,7 @@ def _usual_step(numbers: Sequence[int]) -> int:
 
 
 def remarks_on_gaps(folder: FolderReader) -> list[str]:
-    """Say which numbers the names of pictures leave out, where they count them."""
+    """Return a remark on the numbers that the names of pictures leave out, if they count pictures."""
     numbers = _numbers(folder.files)
     step = _usual_step(numbers)
     left_out = [range(earlier + step, later, step) for earlier, later in pairwise(numbers)]
@@ -136,7 +136,7 @@ def _counting(source: FrameSource, numbers: Sequence[int]) -> str:
 
 
 def _numbers(files: Sequence[Path]) -> list[int]:
-    """Return the last number of each name that rises from name to name; nothing where none does."""
+    """Return, for each name, the last of its numbers that rises from name to name; nothing if none does."""
     found = [re.findall(r"\d{1,18}", file.stem)[::-1] for file in files]
     for digits in zip(*found, strict=False):
         numbers = [int(one) for one in digits]

@@ -1,8 +1,8 @@
-"""`open_pair`: an RGB stream and, where there is one, a second stream, frame by frame.
+"""`open_pair`: an RGB stream and, if there is one, a second stream, frame by frame.
 
-For every RGB frame the second stream's frame nearest in time is taken, as often as it is the
-nearest; frames in between are skipped. The second picture is encoded in its own resolution,
-brought onto the RGB grid, and kept for as long as its frame is used.
+Each RGB frame is paired with the second stream's frame nearest in time, which may serve several
+RGB frames; others are skipped. The second picture is encoded at its own resolution, brought onto
+the RGB grid, and kept for as long as its frame is used.
 """
 
 from __future__ import annotations
@@ -36,28 +36,27 @@ _OF_TWO: Final = frozenset(
     {"--offset-ms", "--max-skew-ms", "--on-missing", "--sync", "--rate-ratio", "--align", "--fit"}
     | {"--aux-times", "--aux-norm", "--aux-range", "--depth-scale"}
 )
-"""Options that mean nothing for one stream alone."""
+"""Options that have no effect on one stream alone."""
 _OF_EVENTS: Final = frozenset(one.option.long_name for one in declared_options(EventOptions))
 
 
 @dataclass(frozen=True, slots=True)
 class PairCounts:
-    """What reading and pairing met so far."""
+    """Counts of what reading and pairing met so far."""
 
     pairs: int = 0  # RGB frames yielded
-    aux_held: int = 0  # frames whose partner had served the frame before already
-    # Frames without a partner within the largest skew: those that follow, and the rest, which showed
-    # the picture nearest in time
+    aux_held: int = 0  # frames with the same partner as the frame before
+    # Frames without a partner within the largest skew: `aux_blank`, `aux_rgb_only` and `aux_stale`
     aux_missing: int = 0
     rgb_damaged: int = 0  # packets or pictures of the first stream that were lost or damaged
     aux_damaged: int = 0  # the same of the second stream
     largest_skew_s: Fraction = Fraction(0)  # largest distance in time of two partners, in seconds
     aux_blank: int = 0  # frames without a partner that showed a black picture
     aux_rgb_only: int = 0  # frames without a partner that the network saw as RGB alone
-    # Frames of a live first stream that were dropped because newer ones were there
+    # Frames of a live first stream that were dropped because newer ones had come
     rgb_dropped: int = 0
-    aux_dropped: int = 0  # frames of a live second stream that were shown with no frame of the first
-    # How long a live frame waited at most before it was taken, in seconds
+    aux_dropped: int = 0  # frames of a live second stream that were paired with no frame of the first
+    # Longest wait of a live frame before it was taken, in seconds
     longest_delay_s: Fraction = Fraction(0)
 
     @property
@@ -75,18 +74,17 @@ class PairedSource(ClosedOnExit):
         aux_info: What the second stream claims, or None without one.
         modality: What the second stream measures, or None without one.
         modality_reason: How that is known.
-        pairing: How the streams are matched and laid over each other; with a second stream, `sync` and
-            `max_skew_s` are what was chosen.
-        needs_partners: Whether it is an error where no frame has a partner; in a part of a recording it is
-            none.
-        encoding: How its counts become pictures, with what the file states and what is the default.
+        pairing: How the streams are matched and overlaid; with a second stream, its `sync` and `max_skew_s`
+            are those that were chosen.
+        needs_partners: Whether it is an error if no frame has a partner; not so for part of a recording.
+        encoding: How the second stream's counts become pictures, completed from the file and the defaults.
 
     Args:
         streams: The first stream, or both.
         modality: What the second stream measures and how that is known.
         start: First RGB frame wanted.
-        end: First RGB frame not wanted any more.
-        pairing: As above, where there is one stream; else that of `streams`.
+        end: First RGB frame no longer wanted.
+        pairing: As above, for a single stream; a `StreamPair` has its own.
         encoding: How the second stream's counts become pictures.
     """
 
@@ -107,7 +105,7 @@ class PairedSource(ClosedOnExit):
         self._stopped = False
         self.needs_partners = True
         self._swap: list[str] = []
-        self._encode_rgb = ModalityEncoder(Modality.THERMAL)  # as it is; 16 bit is stretched
+        self._encode_rgb = ModalityEncoder(Modality.THERMAL)  # unchanged; only 16 bits are stretched to 8
         self.rgb_info: VideoInfo = self.rgb.info
         self.aux_info: VideoInfo | None = None
         self.modality: Modality | None = None
@@ -133,7 +131,7 @@ class PairedSource(ClosedOnExit):
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What a person should know about times and pictures; complete at the end."""
+        """Remarks for the user on times and pictures; complete once the iteration has ended."""
         if self._streams is None or self._encode_aux is None:
             return (*clock_remarks(self.rgb), *self._unused_streams, *self._unused_options)
         about_both = (*self._swap, *self._streams.remarks, *self._encode_aux.remarks)
@@ -141,7 +139,7 @@ class PairedSource(ClosedOnExit):
 
     @property
     def _unused_options(self) -> list[str]:
-        """What to say of options that were given and mean nothing for streams as these."""
+        """Remarks on options that were given but have no effect on these streams."""
         sources = (self.rgb,) if self._streams is None else (self.rgb, self._streams.aux)
         lacking = {} if self._streams is not None else {"second stream": _OF_TWO}
         if not any(isinstance(source, EventSource) for source in sources):
@@ -171,7 +169,7 @@ class PairedSource(ClosedOnExit):
 
         Raises:
             DecodeError: A stream is damaged beyond its bound; pairs yielded before stay valid.
-            PairingError: All of it was read, and no RGB frame had a partner, though it needs some.
+            PairingError: At the end, no RGB frame had a partner, though `needs_partners` is set.
             ConfigError: No frame lies between `start` and `end`.
         """
         frames = self.rgb.read(self._start, self._end)
@@ -229,7 +227,7 @@ class PairedSource(ClosedOnExit):
         return cast(Image8, cv2.merge([visible, second]))
 
     def _on_grid(self, aux: Frame) -> Image8:
-        """Encode a frame of the second stream for the RGB grid, each frame once."""
+        """Return a frame of the second stream encoded and on the RGB grid; repeated frames are reused."""
         if self._aux_picture is None or self._aux_picture[0] != aux.index:
             if self._encode_aux is None or self.modality is None:
                 raise ValueError("there is no second stream")
@@ -259,10 +257,10 @@ class PairedSource(ClosedOnExit):
 def camera_of(
     rgb: VideoInfo, given: Intrinsics | None, modality: Modality
 ) -> tuple[Intrinsics | None, list[str]]:
-    """Return the intrinsics of the RGB camera, where they are needed and known, and what to say of them.
+    """Return the intrinsics of the RGB camera, None if not needed or unknown, and remarks on them.
 
-    `given` is what a person says; a second stream that does not measure distance places nothing.
-    `ConfigError`: those that are given are for pictures of another shape, or for no depth.
+    `given` are the user's; only depth needs any. `ConfigError`: the given ones are for pictures of another
+    shape, or the second stream is not depth.
     """
     if modality is not Modality.DEPTH:
         if given is not None:
@@ -295,22 +293,22 @@ def open_pair(
     pairing: PairingOptions = BY_TIME,
     encoding: EncodingOptions = AS_PUBLISHED,
 ) -> PairedSource:
-    """Open an RGB video or image folder and, if given, a second one beside it.
+    """Open an RGB video or image folder and, if given, a second stream.
 
     Args:
-        rgb: The first stream; gives indices, times and the pixel grid. One thermal stream alone
-            is welcome here.
+        rgb: The first stream; gives indices, times and the pixel grid. A single thermal stream
+            may also be given here.
         aux: The second stream; the same file, if it holds both.
-        modality: What `aux` measures; None finds out.
+        modality: What `aux` measures; found out if None.
         start: First RGB frame wanted, counted from the start of the RGB stream.
-        end: First RGB frame not wanted any more.
-        pairing: How the streams are opened, matched in time and laid over each other.
+        end: First RGB frame no longer wanted.
+        pairing: How the streams are opened, matched in time and overlaid.
         encoding: How the counts of `aux` become pictures.
 
     Raises:
         VideoError: A stream cannot be opened.
         DecodeError: A stream has no readable frame.
-        FormatError: A side file of times is not one, or is for another number of frames.
+        FormatError: A file of time stamps is unusable, or is for another number of frames.
         PairingError: The streams share no time.
         ConfigError: The modality cannot be told, an argument is out of range, or the alignment is
             for pictures of other sizes.

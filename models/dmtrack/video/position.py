@@ -1,4 +1,4 @@
-"""A place in a stream as a person writes it: a frame index, or a time since the first frame."""
+"""A position in a stream as a user writes it: a frame index, or a time since the first frame."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNITS_S = {"s": Fraction(1), "ms": Fraction(1, 1000)}
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A 0-based frame index, or seconds since the first frame of the stream: one of the two.
+    """Either a 0-based frame index or seconds since the first frame of the stream.
 
     Raises:
         ConfigError: Both or neither are given, or the value is negative.
@@ -36,12 +36,12 @@ class Position:
         return str(self.index) if self.time_s is None else f"{number_text(self.time_s)}s"
 
     def is_reached(self, index: int, elapsed_s: Fraction) -> bool:
-        """Return whether the frame `index`, `elapsed_s` after the first, is here or later."""
+        """Return whether frame `index`, at `elapsed_s` after the first, is at this position or later."""
         return index >= self.index if self.index is not None else elapsed_s >= (self.time_s or 0)
 
 
 def parse_position(text: str) -> Position:
-    """Read `250`, `12.5s`, `800ms`, `1:02.5` or `1:00:02`; `ConfigError` where it is none, or negative."""
+    """Read `250`, `12.5s`, `800ms`, `1:02.5` or `1:00:02`; `ConfigError` for anything else."""
     word = text.strip().lower()
     if re.fullmatch(r"[0-9]{1,18}", word):
         return Position(index=whole(word))

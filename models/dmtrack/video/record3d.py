@@ -1,9 +1,9 @@
 """`Record3dReader`: colour or depth of a recording of the Record3D app (`.r3d`), a zip archive.
 
 `metadata` is JSON: `dw` and `dh` are the size of depth, `fps` the rate, `frameTimestamps` the times.
-`rgbd/N.jpg` is colour, `rgbd/N.depth` metres as float32, packed with LZFSE. Depth needs the library `lzfse`.
+`rgbd/N.jpg` is colour, `rgbd/N.depth` depth: metres as float32, compressed with LZFSE (library `lzfse`).
 
-Source: https://record3d.app; https://github.com/lzfse/lzfse (the heads of LZFSE blocks)
+Source: https://record3d.app; https://github.com/lzfse/lzfse (headers of LZFSE blocks)
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from dmtrack.video.track_choice import TrackInfo, TrackKind, TrackPicker
 RECORD3D_SUFFIX: Final = ".r3d"
 _TRACKS: Final = (TrackInfo(0, "color", TrackKind.COLOR), TrackInfo(1, "depth", TrackKind.DEPTH))
 _DEPTH_SIZES: Final = ((192, 256), (480, 640))
-"""Of the LiDAR and of the TrueDepth camera, where the recording does not say."""
+"""Depth sizes of the LiDAR and the TrueDepth camera, for recordings that state none."""
 _MOST_METADATA_BYTES: Final = 1 << 27
 _MOST_PICTURE_BYTES: Final = 1 << 26
 _MOST_SIDE: Final = 4096
@@ -52,10 +52,10 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class Record3dReader(StoredPictures):
-    """Colour or depth of a recording, read from front to back; what cannot be read is skipped and counted.
+    """Colour or depth of a recording, in order; unreadable pictures are skipped and counted.
 
-    `picker` says which of the two; colour is 0. `VideoError`: it is no whole archive, holds no such stream,
-    or `lzfse` is missing; `DecodeError`: none of its first pictures can be read.
+    `picker` chooses: stream 0 is colour, 1 depth. `VideoError`: the archive is incomplete, holds no such
+    stream, or `lzfse` is missing; `DecodeError`: none of its first pictures can be read.
     """
 
     def __init__(self, path: Path, picker: TrackPicker) -> None:
@@ -163,7 +163,7 @@ def _depth_size(metadata: dict[str, Any]) -> tuple[int, int] | None:
 
 
 def _stamps(metadata: dict[str, Any], count: int) -> tuple[Sequence[int], Fraction]:
-    """Return a stamp a picture in nanoseconds, and the rate."""
+    """Return one time stamp per picture, in nanoseconds, and the frame rate."""
     fps = metadata.get("fps")
     is_rate = isinstance(fps, int | float) and 0.01 < fps < 10_000
     rate = Fraction(str(fps)).limit_denominator(1000) if is_rate else DEFAULT_FRAME_RATE
@@ -177,7 +177,7 @@ def _stamps(metadata: dict[str, Any], count: int) -> tuple[Sequence[int], Fracti
 
 
 def _unpacked_depth(data: bytes, size: tuple[int, int] | None) -> npt.NDArray[np.float32]:
-    """Return `(H, W)` float32 metres; `FormatError` where they are damaged, or of another size."""
+    """Return depth as `(H, W)` float32 metres; `FormatError` if it is damaged, or of another size."""
     raw_bytes = _raw_bytes(data)
     if size is None:
         size = next((one for one in _DEPTH_SIZES if one[0] * one[1] * 4 == raw_bytes), None)
@@ -188,7 +188,7 @@ def _unpacked_depth(data: bytes, size: tuple[int, int] | None) -> npt.NDArray[np
 
 
 def _raw_bytes(data: bytes) -> int:
-    """Return how many bytes LZFSE blocks claim to unpack to; `FormatError` where they are no such blocks."""
+    """Return the unpacked size in bytes that LZFSE blocks claim; `FormatError` if they are not LZFSE."""
     at, total = 0, 0
     while data[at : at + 4] != b"bvx$":
         kind, head = data[at : at + 4], data[at + 4 : at + 32]

@@ -16,11 +16,11 @@ from dmtrack.errors import ConfigError, DecodeError, translated
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
 from dmtrack.video.position import Position
 
-DEFAULT_FRAME_RATE: Final = Fraction(30)  # pictures a second of what has no clock and states no rate
+DEFAULT_FRAME_RATE: Final = Fraction(30)  # frames a second of streams that have no clock and state no rate
 
 
 class ClosedOnExit(ABC):
-    """What `close` closes may be used in a `with` block: leaving it closes."""
+    """Base of what has `close`: leaving a `with` block closes it."""
 
     __slots__ = ()
 
@@ -37,7 +37,7 @@ class ClosedOnExit(ABC):
 
 @contextmanager
 def closing_on_error(close: Callable[[], object]) -> Iterator[None]:
-    """Call `close` if the block fails, whatever the reason: nobody gets what was opened."""
+    """Call `close` if the block raises anything, since nobody then receives what was opened."""
     try:
         yield
     except BaseException:
@@ -46,9 +46,9 @@ def closing_on_error(close: Callable[[], object]) -> Iterator[None]:
 
 
 class FrameSource(ClosedOnExit):
-    """One stream of frames. Stamps increase strictly from frame to frame; `read` works once.
+    """One stream of frames. Time stamps increase strictly from frame to frame; `read` works once.
 
-    `info` is what the container or folder claims; with `has_clock` times are its own, not of a rate.
+    `info` is what the container or folder claims; `has_clock`: times are its own, not assumed from a rate.
     """
 
     info: VideoInfo
@@ -60,7 +60,7 @@ class FrameSource(ClosedOnExit):
         """Packets or pictures lost so far."""
 
     def read(self, start: Position | None = None, end: Position | None = None) -> Iterator[Frame]:
-        """Yield the frames from `start` up to and without `end`.
+        """Yield the frames from `start` up to `end`, exclusive.
 
         `DecodeError`: the stream is damaged beyond its bound; frames yielded before stay valid.
         """
@@ -79,24 +79,24 @@ class FrameSource(ClosedOnExit):
         return self.read()
 
     def frame_stamps(self) -> Sequence[int] | None:
-        """Return the stamps of all frames, rising, without decoding; None where they are not written down.
+        """Return the time stamps of all frames, ascending, without decoding; None if they are not stored.
 
         `DecodeError`: the file cannot be read to its end.
         """
         return None
 
     def measured(self) -> VideoInfo:
-        """Return `info` with the frames counted and their rate measured, where stamps are written down.
+        """Return `info` with frame count and rate measured from the time stamps, if these are stored.
 
-        What a container claims may inform; before something is refused or advised, this is asked.
+        A container's claims may be shown, but errors and advice must rest on this.
         """
         try:
             return measured_by(self.info, self.frame_stamps() or ())
-        except DecodeError:  # it is said when the stream is read
+        except DecodeError:  # reported when the stream is read
             return self.info
 
     def frames_before(self, index: int) -> int | None:
-        """Return how many frames there are, counted, where `index` lies behind them all; else None."""
+        """Return the number of frames, counted, if `index` lies beyond the last one; else None."""
         count = self.info.frame_count
         if count is not None and count <= index:
             count = self.measured().frame_count
@@ -104,7 +104,7 @@ class FrameSource(ClosedOnExit):
 
     @property
     def end_s(self) -> Fraction | None:
-        """When the last frame ends, in seconds, by its stamp if that is written down, else as claimed."""
+        """End of the last frame in seconds, by its time stamp if stored, else as claimed; None if unknown."""
         info, stamps = self.measured(), None
         with suppress(DecodeError):
             stamps = self.frame_stamps()
@@ -113,7 +113,7 @@ class FrameSource(ClosedOnExit):
         return None if info.duration_s is None else info.start_s + info.duration_s
 
     def stamps(self) -> Sequence[int]:
-        """Return the stamps of all frames, rising; counted from the rate where they are not written down.
+        """Return the time stamps of all frames, ascending; computed from the rate if they are not stored.
 
         `DecodeError`: the file cannot be read to its end.
         """
@@ -124,9 +124,9 @@ class FrameSource(ClosedOnExit):
         return range(info.start_pts, info.start_pts + step * (info.frame_count or 0), step)
 
     def frame_at(self, position: Position) -> int:
-        """Return the index of the frame that a position means: the first one that is there or later.
+        """Return the index of the first frame at `position` or later; a frame index is returned unchecked.
 
-        `ConfigError`: a time, and the recording ends before it; `DecodeError`: as `stamps`.
+        `ConfigError`: the recording ends before a time; `DecodeError`: as `stamps`.
         """
         if position.index is not None:
             return position.index
@@ -137,18 +137,18 @@ class FrameSource(ClosedOnExit):
         raise ConfigError(f"{position} lies behind the last of {len(stamps)} frames", where=info.path)
 
     def end_at(self, end: Position | None) -> int | None:
-        """Return the index of the first frame that is not wanted any more; None: all are wanted."""
+        """Return the index of the first frame at `end` or later; None if all frames are wanted."""
         with suppress(ConfigError):
             return None if end is None else self.frame_at(end)
         return None
 
 
 MAX_CONSECUTIVE_DAMAGED: Final = 100
-"""So many pictures in a row that cannot be used end the reading of `StoredPictures`."""
+"""After so many unusable pictures in a row, reading `StoredPictures` fails."""
 
 
 class StoredPictures(FrameSource):
-    """Pictures that lie there one by one, each with a stamp; what cannot be used is left out, and counted."""
+    """Pictures stored one by one, each with a time stamp; unusable ones are skipped and counted."""
 
     def __init__(self, pts: Sequence[int]) -> None:
         self._pts = pts
@@ -156,15 +156,15 @@ class StoredPictures(FrameSource):
 
     @abstractmethod
     def _usable(self, index: int) -> Pixels | None:
-        """Return the pixels of a picture, in the shape of the first one; None, and a warning, without any."""
+        """Return the pixels of a picture in the size of the first; log a warning and return None if none."""
 
     @abstractmethod
     def _name(self, index: int) -> Path | str:
-        """Return what a picture is called."""
+        """Return the name of a picture."""
 
     @property
     def damaged_packets(self) -> int:
-        """Pictures left out so far, or of which a part is missing."""
+        """Pictures so far that were skipped, or of which a part is missing."""
         return len(self._damaged)
 
     def _read(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
@@ -187,12 +187,12 @@ class StoredPictures(FrameSource):
                 raise DecodeError(f"{in_a_row} pictures in a row cannot be used", where=self._name(index))
 
     def frame_stamps(self) -> Sequence[int]:
-        """Return the stamps of all pictures."""
+        """Return the time stamps of all pictures."""
         return self._pts
 
 
 def measured_by(info: VideoInfo, stamps: Sequence[int]) -> VideoInfo:
-    """Return what the stamps of all frames say; the rate that is claimed stays where most agree with it."""
+    """Return `info` corrected by the time stamps of all frames; a claimed rate near their median stays."""
     if not stamps:
         return info
     rate, intervals = info.frame_rate, [later - earlier for earlier, later in pairwise(stamps)]
@@ -208,10 +208,10 @@ def measured_by(info: VideoInfo, stamps: Sequence[int]) -> VideoInfo:
 
 
 def follows(stamps: Sequence[int], time_base: Fraction) -> Fraction | None:
-    """Return the usual seconds from stamp to stamp, which rise: the mean but for pauses; None of one stamp.
+    """Return the mean interval of ascending time stamps in seconds, without pauses; None for fewer than two.
 
-    The longest tenth are pauses; the stamps of what comes over a network in bursts have no fewer long ones,
-    but none of a second and ten usual intervals.
+    Pauses are the longest tenth of the intervals, and all that exceed both a second and ten usual intervals.
+    Streams that come over a network in bursts have many long intervals, but none of the latter.
     """
     intervals = sorted(later - earlier for earlier, later in pairwise(stamps))
     if not intervals:

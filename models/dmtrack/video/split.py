@@ -1,4 +1,4 @@
-"""RGB and the second stream in one picture, beside or above each other, as some cameras send them."""
+"""RGB and the second stream in one picture, side by side or stacked, as some cameras send them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from dmtrack.video.streams import Split, StreamPair
 class SplitSource(FrameSource):
     """One half of the pictures of a stream.
 
-    Of an odd number of columns or rows, the middle one belongs to neither half. `VideoError`: the pictures
-    are too small to have halves. `source`, the stream of whole pictures, is closed with this one.
+    The middle one of an odd number of columns or rows belongs to neither half. `VideoError`: the pictures
+    are too small to split. `source`, the stream of whole pictures, is closed with this one.
     """
 
     def __init__(self, source: FrameSource, half: Split) -> None:
@@ -51,7 +51,7 @@ class SplitSource(FrameSource):
         return self._half(self._last, self.half.other)
 
     def frame_stamps(self) -> Sequence[int] | None:
-        """Return the stamps of all frames; see `FrameSource`."""
+        """Return the time stamps of all frames; see `FrameSource`."""
         return self.source.frame_stamps()
 
     def close(self) -> None:
@@ -68,10 +68,10 @@ class SplitSource(FrameSource):
 
 @dataclass(frozen=True, slots=True)
 class SplitStreams(StreamPair):
-    """Both halves of one stream, which is decoded once unless one is moved in time against the other."""
+    """Both halves of one stream, which is decoded once unless one half is shifted in time."""
 
     def matcher(self, first: Frame) -> NearestMatcher:
-        """Return what finds partners; it is not asked where both halves are of one moment."""
+        """Return the matcher that finds partners; an unused, empty one if both halves are of one moment."""
         return NearestMatcher(iter(())) if self._is_one_moment else StreamPair.matcher(self, first)
 
     def partner(self, matcher: NearestMatcher, rgb: Frame) -> tuple[Frame | None, bool]:

@@ -1,4 +1,4 @@
-"""A path becomes a stream of frames, whatever lies there, and two paths a pair of streams."""
+"""Opening a path of any kind as a stream of frames, and two paths as a pair of streams."""
 
 from __future__ import annotations
 
@@ -53,16 +53,16 @@ def open_source(
     events: EventOptions | None = None,
     like: FrameClock | None = None,
 ) -> FrameSource:
-    """Open a video file, a ROS bag, an event file, an image folder, or what a zip archive holds of these.
+    """Open a video file, a ROS bag, an event file, an image folder, or one of these in a zip archive.
 
     `stream` is a video stream of a file, from 0, or how to pick it; `threads`, `gpu` and `trusts_packets` are
-    as in `VideoReader`. A folder has no clock of its own: `folder_start_s` is assumed, and `folder_rate`,
-    else `beside_rate`, or 30 pictures a second; a video without times takes `folder_rate`. With `is_beside`
-    that start is the time of a stream with a clock, with which times in names of pictures begin if they have
-    another one. `like` are the frames that pictures of events go with; None draws as many a second.
-    `VideoError`: there is nothing there, or it is not a video or folder of pictures; `FormatError`: it is an
-    event file of a kind that is not known; `DecodeError`: no frame of it can be decoded; `ConfigError`: it is
-    an event file that needs a library which is not installed.
+    as in `VideoReader`. A folder has no clock of its own: it is assumed to start at `folder_start_s` and to
+    have `folder_rate`, else `beside_rate`, else 30 pictures a second; a video without times takes
+    `folder_rate`. `is_beside`: the start is that of a stream with a clock, and times in picture names of
+    another clock are shifted to it. `like` are the frames for which pictures of events are drawn; None draws
+    them at the folder's rate. `VideoError`: nothing is there, or no video or folder of pictures;
+    `FormatError`: it is an event file of unknown format; `DecodeError`: no frame of it can be decoded;
+    `ConfigError`: it is an event file that needs a library which is not installed.
     """
     given = path = Path(path)
     rate = folder_rate or beside_rate or DEFAULT_FRAME_RATE
@@ -113,7 +113,7 @@ def _require_video_file(path: Path) -> None:
         raise VideoError("the file is empty", where=path)
     require_known(path)
     if path.suffix.lower() in IMAGE_SUFFIXES and (pages := picture_count(path)) < 2:
-        if not pages:  # where those of TIFF lie stands at its end
+        if not pages:  # a TIFF lists its pictures at its end, which is missing
             kind = "FLIR" if path.suffix.lower() in FLIR_SUFFIXES else "TIFF"
             raise VideoError(f"this is no whole {kind} recording", where=path)
         raise VideoError(
@@ -122,12 +122,12 @@ def _require_video_file(path: Path) -> None:
 
 
 def open_streams(rgb: Path, aux: Path, options: PairingOptions) -> StreamPair:
-    """Open both streams and settle how they are matched. Both may be streams of one file.
+    """Open both streams, which may lie in one file, and settle how they are matched.
 
-    Pictures whose names are times, or numbers of which either side lacks some, are matched by these.
-    `VideoError`: one of them cannot be opened; `DecodeError`: one of them has no readable frame;
-    `FormatError`: a side file of time stamps is not one, or is for another number of frames; `ConfigError`:
-    one picture is to be split, and there are two streams.
+    Pictures are matched by the times in their names, or by the numbers in them if either side lacks some.
+    `VideoError`: a stream cannot be opened; `DecodeError`: a stream has no readable frame; `FormatError`: a
+    file of time stamps is unusable, or is for another number of frames; `ConfigError`: one picture is to be
+    split, and there are two streams.
     """
     if options.split is not None:
         return _open_split(rgb, aux, options, options.split)
@@ -168,7 +168,7 @@ def _open_split(rgb: Path, aux: Path, options: PairingOptions, split: Split) -> 
 
 
 def _settled(options: PairingOptions, sync: Sync, rgb: FrameSource, aux: FrameSource) -> PairingOptions:
-    """Return the options with what is chosen: what partners share, and the largest skew, if any."""
+    """Return the options with `sync` filled in and, unless it sets no limit, `max_skew_s`."""
     max_skew_s = options.max_skew_s
     if max_skew_s is None and sync is not Sync.NEAREST:
         max_skew_s = default_max_skew_s(rgb.info, aux.info, options.rate_ratio)
@@ -181,7 +181,7 @@ def _is_events(path: Path, picker: TrackPicker) -> bool:
 
 
 def _event_topic(path: Path, picker: TrackPicker) -> TrackInfo | None:
-    """Return the topic of a bag that is meant, if it holds events; None too for what is no bag."""
+    """Return the picked topic of a bag if it holds events; None otherwise, and for any other path."""
     if not is_bag(path):
         return None
     if not path.is_dir():
@@ -195,10 +195,10 @@ def _is_pictures(path: Path) -> bool:
 
 
 def open_stream(path: Path, options: PairingOptions) -> FrameSource:
-    """Open the first stream of a pair, or an only one.
+    """Open the first stream of a pair, or a single one.
 
-    `VideoError`: it cannot be opened; `DecodeError`: it has no readable frame; `FormatError`: its side file
-    of time stamps is not one, or is for another number of frames.
+    `VideoError`: it cannot be opened; `DecodeError`: it has no readable frame; `FormatError`: its file of
+    time stamps is unusable, or is for another number of frames.
     """
     source = _open(path, options, TrackPicker(options.rgb_track))
     if isinstance(source, FolderReader) and not source.has_clock:
@@ -216,7 +216,7 @@ def _open(
     partner: FrameSource | None = None,
     like: FrameClock | None = None,
 ) -> FrameSource:
-    """Open one stream; a folder takes the rate and the start of its partner, an event file its frames."""
+    """Open one stream; a folder takes rate and start from `partner`, events are drawn for `like`."""
     times = options.aux_times if picker.is_aux else options.rgb_times
     if times is not None and is_event_file(inside(path)):
         raise ConfigError("an event file has times of its own", where=path)
@@ -247,9 +247,9 @@ def _open(
 
 
 def _times_beside(source: FrameSource) -> Path | None:
-    """Return a list of times that lies in or beside pictures which have none, and has one for each.
+    """Return the only file of times in or beside a stream without times that has one for each picture.
 
-    It is called as they are, or is the only one and is not called as something else that lies there.
+    Files named after the stream come first, else those not named after anything else that lies there.
     """
     path = source.info.path
     for folder in (path, path.parent) if path.is_dir() else (path.parent,):
@@ -265,7 +265,7 @@ def _times_beside(source: FrameSource) -> Path | None:
 
 
 def _is_called_as(times: Path, stream: Path) -> bool:
-    """Return whether a name holds another one as a word, such as `rgb_times.txt` or `rgbTimes.txt`."""
+    """Return whether the name of `times` has that of `stream` as a word: `rgb_times.txt`, `rgbTimes.txt`."""
     stem = stream.stem.lower()
     word = rf"(?<![0-9a-z])(?i:{re.escape(stem)})(?![0-9a-z])"
     return stem in times.stem.lower() and re.search(word, times.stem) is not None
@@ -279,7 +279,7 @@ def _has_a_time_for_each(times: Path, source: FrameSource) -> bool:
 
 
 def _automatic_sync(rgb: FrameSource, aux: FrameSource, options: PairingOptions) -> Sync:
-    """Go by place where pictures without times of their own take part and the counts are equal."""
+    """Return `INDEX` if a stream has no clock, times are not shifted and frame counts agree; else `PTS`."""
     is_as_read = not options.shift_s and options.rate_ratio == 1
     if not is_as_read or (rgb.has_clock and aux.has_clock):
         return Sync.PTS
@@ -287,7 +287,7 @@ def _automatic_sync(rgb: FrameSource, aux: FrameSource, options: PairingOptions)
 
 
 def _taken(rgb: Path, aux: Path, info: VideoInfo) -> int | None:
-    """Return the track that the first stream occupies in the file of the second one."""
+    """Return the number of the first stream's track if both lie in one file, else None."""
     if not _is_one_file(rgb, aux):
         return None
     if not (rgb.is_file() or is_bag(rgb)):

@@ -1,10 +1,10 @@
-"""Two opened streams and how their frames are matched: by time stamp, or by place.
+"""Two opened streams and how their frames are matched: by time stamp, or by index.
 
-Time stamps of containers are taken as they are, unless a side file says better: cameras of one
-rig usually share a clock, or start their files together at 0. `offset_s` moves the second stream
-where they do not, `rate_ratio` stretches it where its clock ticks differently. A folder of
-pictures has no clock, so it takes the start and the rate of the other stream; with equally many
-frames the two go by index, as benchmark data sets do.
+Time stamps of containers are used as they are, unless a side file replaces them: cameras of one
+rig usually share a clock, or start their files together at 0. If they do not, `offset_s` shifts
+the second stream; `rate_ratio` stretches it if its clock runs at another speed. A folder of
+pictures has no clock, so it takes the start and the rate of the other stream; with equal frame
+counts the two are matched by index, as in benchmark data sets.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ one is at most half an interval away, but the last one stands for nearly a whole
 interval or more means that a frame is missing."""
 _INDEX_SKEW: Final = Fraction(1, 2)
 _SAME_MOMENT_S: Final = 1
-"""Many files say in whole seconds when they were begun."""
-_CUT_FRAMES: Final = 64  # so many of the last packets of a cut file give no frame, at most
+"""Start times that differ by no more count as equal: many files state them in whole seconds."""
+_CUT_FRAMES: Final = 64  # at most so many of the last packets of a truncated file yield no frame
 _SPARE_FRAMES: Final = 4
-"""So many frames of the second stream before the first moment are read, against jitter."""
+"""Reading of the second stream starts so many frames early, against jitter."""
 
 
 class Sync(StrEnum):
@@ -63,7 +63,7 @@ class Sync(StrEnum):
 
 
 class OnMissing(StrEnum):
-    """What the network sees where no partner lies within the largest skew.
+    """What the network sees if no partner lies within the largest skew.
 
     `HOLD` shows the picture nearest in time, `BLANK` a black one. `RGB_ONLY` shows RGB alone, to the
     network without adapters. `STOP` ends the run.
@@ -85,7 +85,7 @@ class Split(StrEnum):
 
     @property
     def other(self) -> Split:
-        """The half opposite."""
+        """The opposite half."""
         sides = (Split.LEFT, Split.RIGHT, Split.TOP, Split.BOTTOM)
         return sides[sides.index(self) ^ 1]
 
@@ -94,7 +94,7 @@ _TIMES: Final = "Side files of times"
 
 
 def parse_ratio(text: str) -> Fraction:
-    """Read `1001/1000` or `0.9991`; `ConfigError` where it is neither, or not positive."""
+    """Read a ratio as `1001/1000` or `0.9991`; `ConfigError` if it is no number, or not positive."""
     try:
         ratio = exact(text)
     except (ValueError, ConfigError):
@@ -105,7 +105,7 @@ def parse_ratio(text: str) -> Fraction:
 
 
 def parse_rate(text: str) -> Fraction:
-    """Read pictures a second, 29.97 as 2997/100.
+    """Read a frame rate in frames a second, 29.97 as 2997/100.
 
     `ValueError`: it is no finite number; `ConfigError`: it is not positive.
     """
@@ -117,7 +117,7 @@ def parse_rate(text: str) -> Fraction:
 
 @dataclass(frozen=True, slots=True)
 class PairingOptions:
-    """How two streams are opened, matched in time and laid over each other.
+    """How two streams are opened, matched in time and overlaid.
 
     Raises:
         ConfigError: The skew is negative or has no meaning, the ratio is not positive, or two options
@@ -264,11 +264,11 @@ class PairingOptions:
         ),
     ] = None
     threads: int | None = None
-    """Decoder threads a stream; None: as many as pay."""
+    """Decoder threads per stream; None: as many as make it faster."""
     gpu: int | None = None
-    """Number of the CUDA device that decodes what suits it; None decodes on the processor."""
+    """Number of the CUDA device that decodes the streams it supports; None decodes on the CPU."""
     trusts_packets: bool = False
-    """Seek a frame that was never decoded by the packets before it (see `PacketList`)."""
+    """Rely on the list of packets to seek a frame that was not decoded before (see `PacketList`)."""
 
     def __post_init__(self) -> None:
         make_exact(self)
@@ -299,7 +299,7 @@ class PairingOptions:
 
     @property
     def portable(self) -> PairingOptions:
-        """The same without what another machine would have otherwise."""
+        """The same options without those that depend on this machine."""
         align = None if self.align is None else replace(self.align, path=None)
         camera = None if self.intrinsics is None else replace(self.intrinsics, path=None)
         return replace(
@@ -314,7 +314,7 @@ class PairingOptions:
 
     @property
     def to_grid(self) -> ToGrid:
-        """What brings the second picture onto the RGB grid."""
+        """The callable that brings the second picture onto the RGB grid."""
         return grid_by(None if self.align is None else self.align.homography, self.fit)
 
     def rgb_to_aux(self, aux_size: tuple[int, int], rgb_size: tuple[int, int]) -> Matrix:
@@ -333,11 +333,11 @@ class PairingOptions:
 
     @property
     def holds_both(self) -> bool:
-        """Whether a file that comes alone holds both streams."""
+        """Whether both streams are to be taken from one file, if only that is given."""
         return self.aux_track is not None or self.split is not None
 
     def second(self, rgb: Path, aux: Path | None) -> Path | None:
-        """Return the file of the second stream: that of the first, where it holds both."""
+        """Return the second stream's file: `aux`, else `rgb` if it holds both, else None."""
         return rgb if aux is None and self.holds_both else aux
 
 
@@ -351,11 +351,11 @@ def _beside_the_first(late_s: Fraction) -> str:
 
 @dataclass(frozen=True, slots=True)
 class StreamPair(ClosedOnExit):
-    """Two opened streams with every choice about their matching made."""
+    """Two opened streams, with all choices about their matching made."""
 
     rgb: FrameSource  # the stream that gives frames their index and time
     aux: FrameSource  # the second stream
-    # How they are matched: its `sync` and `max_skew_s` are set, but for a skew without a limit
+    # How they are matched: `sync` is set, and so is `max_skew_s`, unless there is no limit
     pairing: PairingOptions
     notes: tuple[str, ...] = ()  # what was assumed about the times, a sentence each
 
@@ -366,7 +366,7 @@ class StreamPair(ClosedOnExit):
 
     @property
     def max_skew_s(self) -> Fraction:
-        """Largest distance in time of partners; the default one where there is no limit."""
+        """Largest time difference of partners in seconds; the default one if there is no limit."""
         found_s = self.pairing.max_skew_s
         if found_s is None:
             return default_max_skew_s(self.rgb.info, self.aux.info, self.pairing.rate_ratio)
@@ -374,10 +374,10 @@ class StreamPair(ClosedOnExit):
 
     @property
     def remarks(self) -> list[str]:
-        """What a person should know about times and shapes, a sentence each."""
+        """Remarks for the user on times and shapes, a sentence each."""
         found = [*self.notes, *clock_remarks(self.rgb), *clock_remarks(self.aux)]
         times = self._time_remarks(self.rgb.info, self.aux.info)
-        if times:  # what a header claims is not enough to advise
+        if times:  # advice must rest on measured times, not on a header's claims
             times = self._time_remarks(self.rgb.measured(), self.aux.measured(), self.true_spans())
         return [*found, *times, *self._shape_remarks()]
 
@@ -385,7 +385,7 @@ class StreamPair(ClosedOnExit):
         self, rgb_info: VideoInfo, aux_info: VideoInfo, spans: tuple[TimeSpan, TimeSpan] | None = None
     ) -> list[str]:
         pairing, found = self.pairing, list[str]()
-        is_told = bool(pairing.shift_s)  # somebody says or measured when the second one was begun
+        is_told = bool(pairing.shift_s)  # the start of the second stream was given or measured
         rgb, aux = spans or (TimeSpan.of(rgb_info), self.aux_span)
         if pairing.sync is not Sync.INDEX and pairing.rate_ratio == 1:
             frames_s = [1 / info.frame_rate for info in (rgb_info, aux_info) if info.frame_rate]
@@ -426,7 +426,7 @@ class StreamPair(ClosedOnExit):
         ]
 
     def matcher(self, first: Frame) -> NearestMatcher:
-        """Start reading the second stream shortly before `first`, the first frame wanted of `rgb`."""
+        """Return a matcher on the second stream from shortly before `first`, the first RGB frame wanted."""
         pairing, frames = self.pairing, self.aux.read(start=self._aux_start(first))
         on_rgb_clock: Iterator[Frame] = (
             shifted(stretched(frame, self.aux.info.start_s, pairing.rate_ratio), pairing.shift_s)
@@ -462,7 +462,7 @@ class StreamPair(ClosedOnExit):
         )
 
     def true_spans(self) -> tuple[TimeSpan, TimeSpan]:
-        """Return the time that both streams cover by their stamps, on the clock of the first."""
+        """Return the time span of each stream by its time stamps, on the clock of the first."""
         start_s, ratio = self.aux.info.start_s, self.pairing.rate_ratio
         end_s = self.aux.end_s
         if end_s is not None:
@@ -476,9 +476,9 @@ class StreamPair(ClosedOnExit):
         self.aux.close()
 
     def _aux_start(self, first: Frame) -> Position:
-        """Return where the second stream is read from; behind its end the last frame is the nearest.
+        """Return where to start reading the second stream; beyond its end, near its last frame.
 
-        Where a file was cut, not all that its packets tell of can be decoded.
+        The last packets of a truncated file may yield no frames, hence `_CUT_FRAMES`.
         """
         info, claimed_s = self.aux.info, self.aux.info.duration_s
         if self.pairing.sync is Sync.INDEX:
@@ -501,7 +501,7 @@ def default_max_skew_s(rgb: VideoInfo, aux: VideoInfo, rate_ratio: Fraction = Fr
 
 
 def clock_remarks(source: FrameSource) -> list[str]:
-    """Return what a person should know of one stream and its times, a sentence each."""
+    """Return remarks for the user on one stream and its times, a sentence each."""
     info = source.info
     if not source.has_clock:
         rate = float(info.frame_rate or 0)

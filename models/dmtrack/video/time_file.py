@@ -1,8 +1,8 @@
-"""Side files of time stamps, one a frame, and the stream whose times come from one.
+"""Side files of time stamps, one per frame, and the stream whose times come from one.
 
-A line holds a stamp alone, or a row of a table (comma, semicolon, tab or space) with a stamp
-among other things, such as `1305031102.175 rgb/0001.png`. Times of the day are stamps too, with or
-without the day. A first line of words names the columns. Lines that begin with `#` are comments.
+A line is a time stamp alone, or a table row (comma, semicolon, tab or space) with a time stamp in
+one column, such as `1305031102.175 rgb/0001.png`. Times of day, with or without a date, are time
+stamps too. A first line of words is the header. Lines that begin with `#` are comments.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from dmtrack.video.position import Position
 from dmtrack.video.source import FrameSource, follows
 
 MAX_FILE_BYTES: Final = 256_000_000
-"""A larger file is no list of stamps: a day at 100 frames a second has 9 million lines."""
+"""A larger file is no list of time stamps: a day at 100 frames a second has 9 million lines."""
 _NS: Final = 10**9
-"""Parts of a second that are kept: finer ones are noise of the text, and stamps have to fit into 64 bits."""
+"""Resolution kept, per second: finer digits are noise, and time stamps have to fit into 64 bits."""
 _LATEST_S: Final = 9 * 10**9
 _LOOKED_AT: Final = 100
 _DECIMAL_COMMA: Final = re.compile(r"([-+]?\d+),(\d+)")
@@ -47,7 +47,7 @@ _HINT_UNIT: Final = "say --times-unit s, ms, us or ns"
 
 
 class TimestampUnit(StrEnum):
-    """What a stamp counts."""
+    """The unit of a time stamp."""
 
     S = "s"
     MS = "ms"
@@ -56,7 +56,7 @@ class TimestampUnit(StrEnum):
 
     @property
     def per_second(self) -> int:
-        """How many make a second."""
+        """How many of the unit make a second."""
         return int(1000 ** [*TimestampUnit].index(self))
 
 
@@ -73,22 +73,22 @@ UNIT_WORDS: Final = {
 _WITH_UNIT: Final = re.compile(rf"(.*?)[\W_]*({'|'.join(UNIT_WORDS)})[\W_]*")
 _WHOLE: Final = re.compile(r"\d{1,18}")
 _SHORTEST_INTERVAL_S: Final = Fraction(1, 400)
-"""A typical interval of 2.5 ms to 2.5 s fits exactly one unit: each is a thousand times the next."""
+"""Usual intervals are 2.5 ms to 2.5 s: as each unit is 1000 times the next, just one fits."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimeFile:
-    """The stamps of one stream."""
+    """The time stamps of one stream."""
 
     path: Path
-    times_s: tuple[Fraction, ...]  # one a frame, in seconds to the nanosecond, rising
-    rows: tuple[int, ...]  # the line of each one in the file, from 1
+    times_s: tuple[Fraction, ...]  # one per frame, ascending, in seconds rounded to nanoseconds
+    rows: tuple[int, ...]  # the line of each in the file, from 1
     unit: TimestampUnit  # what the file counts in; a guess if nobody stated it
     unit_reason: str
     unit_is_guess: bool = False
 
     def require_count(self, frames: int) -> None:
-        """Check that there is one stamp a frame; a `FormatError` names the first row too many."""
+        """Check that there is one time stamp per frame; a `FormatError` names the first unmatched one."""
         stamps = len(self.times_s)
         if stamps == frames:
             return
@@ -100,11 +100,11 @@ class TimeFile:
 
 
 def read_times(path: Path, unit: TimestampUnit | None = None) -> TimeFile:
-    """Read a side file.
+    """Read a side file of time stamps.
 
-    `unit` None takes what its header or name states (`time_ms`, `stamps.us.txt`), else what gives a usual
-    frame interval. `FormatError`: the file cannot be read; a row has no stamp, or one that is not a number or
-    not later than the one before (the row is named); or the unit cannot be told.
+    `unit` None takes the unit that its header or name states (`time_ms`, `stamps.us.txt`), else the one that
+    gives a usual frame interval. `FormatError`: the file cannot be read; a row has no time stamp, or one that
+    is no number or not later than the one before (the row is named); or the unit is not clear.
     """
     rows, header = _table(path)
     stated: tuple[TimestampUnit, str] | None
@@ -149,7 +149,7 @@ def _table(path: Path) -> tuple[_Rows, list[str]]:
         if separator != ",":
             cells = [_DECIMAL_COMMA.sub(r"\1.\2", cell) for cell in cells]
         if not rows and not header and not any(_as_number(cell) is not None for cell in cells):
-            # blanks part words too: a unit in brackets belongs to the name before it
+            # blanks may separate cells, but a unit in brackets belongs to the name before it
             header = _cells(separator, re.sub(r"\s+(?=[(\[])", "", line))
             continue
         rows.append((number, cells))
@@ -164,14 +164,14 @@ def _cells(separator: str, line: str) -> list[str]:
 
 
 def _separator(lines: Sequence[str]) -> str:
-    """Return what stands between the cells: a comma may also be a decimal one, where something else does."""
+    """Return the pattern that separates cells; if it is not the comma, commas may be decimal ones."""
     for mark in (";", "\t"):
         if any(mark in line for line in lines):
             return mark
     commas = [line for line in lines if re.search(r"\d\s*,|,\s*\d", line)]
     if not commas:
         return "," if any("," in line for line in lines) else r"\s+"
-    if "," in lines[0] and lines[0] not in commas:  # names
+    if "," in lines[0] and lines[0] not in commas:  # a header
         return ","
     fields = [re.split(r"\s+", line) for line in commas]
     if not all(_DECIMAL_COMMA.fullmatch(field) or "," not in field for row in fields for field in row):
@@ -190,7 +190,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _in_two_columns(rows: _Rows, header: list[str]) -> tuple[int, int, int] | None:
-    """Return the columns of whole seconds and of their parts, as ROS has them, and how many parts one has."""
+    """Return the columns of whole seconds and of fractions, as in ROS, and the fractions per second."""
     found = enumerate(_WITH_UNIT.fullmatch(name.lower()) for name in header)
     named = [(place, one[1], one[2]) for place, one in found if one and not _LENGTH.search(one[1])]
     for (whole, stem, whole_unit), (rest, other, unit) in permutations(named, 2):
@@ -211,10 +211,10 @@ def _in_two_columns(rows: _Rows, header: list[str]) -> tuple[int, int, int] | No
 
 
 def _stamp_column(rows: _Rows, header: list[str], path: Path) -> int:
-    """Return which column holds the stamps: the one that says so, or the only one that can."""
+    """Return the column of the time stamps: the one whose name says so, else the only one possible."""
     width = min(len(cells) for _, cells in rows)
     named = [i for i, name in enumerate(header) if _STAMP.search(name.lower())]
-    if len(named) > 1:  # an exposure, or what lies between two, is none
+    if len(named) > 1:  # exposures and intervals are no time stamps
         named = [i for i in named if i < width and not _LENGTH.search(header[i].lower()) and _rises(rows, i)]
     if len(named) == 1:
         return named[0]
@@ -265,7 +265,7 @@ def _as_number(text: str) -> Fraction | None:
 
 
 def _seconds(clock: re.Match[str]) -> Fraction:
-    """Return a time of the day in seconds, from 1970 on where the day is said (in UTC, if no zone is)."""
+    """Return a time of day in seconds; with a date, seconds since 1970 (in UTC unless a zone is given)."""
     seconds = int(clock["h"]) * 3600 + int(clock["m"]) * 60 + Fraction(clock["s"].replace(",", "."))
     if clock["day"] is None:
         return seconds
@@ -297,10 +297,10 @@ def _shown(value: Fraction) -> str:
 
 
 class StampedSource(FrameSource):
-    """A stream with one time stamp a frame from a side file, `times`.
+    """A stream whose time stamps, one per frame, come from a side file, `times`.
 
-    A frame finds its row by the order of the container's own stamps, so that one that does not decode does
-    not move the rows of those after it; pictures of a folder, and streams without stamps, count.
+    A frame's row is its place among the container's own time stamps, so that a frame that fails to decode
+    does not shift the rows of later ones; without such time stamps it is the frame's index.
 
     `source` is closed with this one. `FormatError`: there are more or fewer stamps than frames;
     `DecodeError`: the frames cannot be counted.
@@ -330,7 +330,7 @@ class StampedSource(FrameSource):
         return self._source.damaged_packets
 
     def _read(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
-        """Yield the frames with the times of the side file; `FormatError` where one has no stamp."""
+        """Yield the frames with the times of the side file; `FormatError` if one has no time stamp."""
         first_s = self.times.times_s[0]
         for frame in self._source.read(self._own_start(start)):
             row = self._row(frame)
@@ -343,7 +343,7 @@ class StampedSource(FrameSource):
                 yield Frame(frame.index, self._pts(row), self._time_base, frame.pixels)
 
     def frame_stamps(self) -> Sequence[int]:
-        """Return the stamps of the side file."""
+        """Return the time stamps of the side file."""
         return [self._pts(row) for row in range(len(self.times.times_s))]
 
     def close(self) -> None:
@@ -360,7 +360,7 @@ class StampedSource(FrameSource):
         return row if row < len(self._stamps) and self._stamps[row] == frame.pts else frame.index
 
     def _own_start(self, start: Position | None) -> Position | None:
-        """Return a place at or before `start` on the stream's own clock, so that it need not convert all."""
+        """Return a position at or before `start` on the stream's own clock, to skip the frames before it."""
         if start is None or start.time_s is None:
             return start
         times = self.times.times_s

@@ -1,4 +1,4 @@
-"""Which of several streams in one file is meant: by its place, its title, or what it holds.
+"""Choosing one of several streams in a file by its number, its title, or what it holds.
 
 Recorders of depth cameras put colour, depth and infrared into one file, in any order, and name
 them: a Matroska track has a title and tags, a topic of a ROS bag has a name.
@@ -21,7 +21,7 @@ ONE_STREAM: Final = "name the file of the second stream, or say --split right wh
 
 
 class TrackKind(StrEnum):
-    """What a track holds, as far as it says so itself."""
+    """What a track holds, according to its title or tags."""
 
     COLOR = "color"
     DEPTH = "depth"
@@ -39,7 +39,7 @@ _WORDS: Final = {
     "rgb": TrackKind.COLOR,
     "visible": TrackKind.COLOR,
 }
-"""In the order of their weight: older Azure Kinect files call their infrared track `DEPTH_IR`."""
+"""In order of precedence: older Azure Kinect files call their infrared track `DEPTH_IR`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class TrackInfo:
     number: int  # its place among the video tracks, from 0
     title: str = ""  # what the file calls it, or an empty string
     kind: TrackKind | None = None  # what it holds, if its title or tags say so
-    beside: int = field(default=0, compare=False)  # how many others the file has
+    beside: int = field(default=0, compare=False)  # how many other tracks the file has
 
     def __str__(self) -> str:
         """Return `1 (DEPTH)`."""
@@ -57,9 +57,9 @@ class TrackInfo:
 
 
 def kind_of_track(title: str, tags: Sequence[str] = ()) -> TrackKind | None:
-    """Tell what a track holds from its title, else from the names of its tags.
+    """Tell what a track holds from its title, else from the names of its tags; None if neither says.
 
-    A title is such as `DEPTH` or `/device_0/sensor_1/Color_0/image/data`, a tag such as `K4A_DEPTH_MODE`.
+    Titles: `DEPTH`, `/device_0/sensor_1/Color_0/image/data`; a tag: `K4A_DEPTH_MODE`.
 
     Source: Azure Kinect recording format (titles COLOR, DEPTH, IR; tags K4A_*_MODE, K4A_*_TRACK).
     """
@@ -74,7 +74,7 @@ def kind_of_track(title: str, tags: Sequence[str] = ()) -> TrackKind | None:
 
 @dataclass(frozen=True, slots=True)
 class TrackChoice:
-    """A track as a person names it: one of the three is set."""
+    """A track as a user names it: exactly one field is set."""
 
     number: int | None = None
     title: str | None = None
@@ -87,14 +87,14 @@ class TrackChoice:
         return str(self.number) if self.kind is None else str(self.kind)
 
     def fits(self, track: TrackInfo) -> bool:
-        """Return whether it names this track."""
+        """Return whether the choice names this track."""
         if self.title is not None:
             return track.title.lower() == self.title.lower()
         return track.number == self.number if self.kind is None else track.kind is self.kind
 
 
 def parse_track(text: str) -> TrackChoice:
-    """Read `1`, `title:DEPTH`, `color`, `depth`, `ir` or `event`; `ConfigError` where it is none of these."""
+    """Read `1`, `title:DEPTH`, `color`, `depth`, `ir` or `event`; `ConfigError` for anything else."""
     word = text.strip()
     if re.fullmatch(r"\d{1,4}", word):
         return TrackChoice(number=int(word))
@@ -107,16 +107,16 @@ def parse_track(text: str) -> TrackChoice:
 
 @dataclass(frozen=True, slots=True)
 class TrackPicker:
-    """Picks the track of a file that plays a part in a pair."""
+    """Picks the track of a file that is the first or the second stream of a pair."""
 
-    # What the person asked for; None leaves it to the names of the tracks
+    # What the user asked for; None leaves it to the names of the tracks
     choice: TrackChoice | None = None
     is_aux: bool = False  # whether the second stream is wanted
     taken: int | None = None  # the track of the same file that is the first stream
-    kept: TrackChoice | None = None  # what a person wants of the same file as the second stream
+    kept: TrackChoice | None = None  # the user's choice of the second stream in this file
 
     def pick(self, tracks: Sequence[TrackInfo], path: Path) -> TrackInfo:
-        """Return the track meant; `VideoError` where there is no such, or it cannot be told which."""
+        """Return the track that is meant; `VideoError` if there is none, or it is not clear which."""
         return replace(self._picked(tracks, path), beside=len(tracks) - 1)
 
     def _picked(self, tracks: Sequence[TrackInfo], path: Path) -> TrackInfo:

@@ -29,7 +29,7 @@ _DEVICE: Final = re.compile(r"/dev/\w+")
 
 @dataclass(frozen=True, slots=True)
 class LiveAddress:
-    """An address, its kind told apart."""
+    """The address of a network stream or a camera."""
 
     text: str  # as it was written
     # Number or path of a camera of this machine; None for a network stream
@@ -49,18 +49,18 @@ class LiveAddress:
 
     @property
     def path(self) -> Path:
-        """The address where a path is wanted; nothing lies there."""
+        """The address as a `Path`, for fields that need one; no such file exists."""
         return Path(self.shown)
 
 
 def is_live(text: str) -> bool:
-    """Return whether `text` can only be a live stream; `0` is one where a live stream is expected."""
+    """Return whether `text` can only be a live stream; False for `0`, which may be one."""
     match = _URL.fullmatch(text)
     return (match is not None and match["scheme"].lower() in PROTOCOLS) or bool(_DEVICE.fullmatch(text))
 
 
 def parse_address(text: str) -> LiveAddress:
-    """Read `rtsp://…`, `udp://…`, `tcp://…`, `0` or `/dev/video0`; `VideoError` where it is none of these."""
+    """Read `rtsp://…`, `udp://…`, `tcp://…`, `0` or `/dev/video0`; `VideoError` for anything else."""
     word = text.strip()
     if re.fullmatch(r"\d{1,3}", word):
         return LiveAddress(word, camera=int(word))
@@ -78,5 +78,5 @@ def parse_address(text: str) -> LiveAddress:
 
 
 def hide_password(text: str) -> str:
-    """Return a word without the name and password of an address in it."""
+    """Return `text` with the user name and password of an address in it masked."""
     return _CREDENTIALS.sub("***@", text)

@@ -37,7 +37,7 @@ _LARGEST_PROBE_BYTES: Final = 1_000_000
 _LONGEST_PROBE_US: Final = 1_000_000
 
 _PICTURES_HELD: Final = {"mpegts": 2, "rtsp": 1}
-"""Pictures that libav holds back (measured): the parser one, and a transport stream's packets another."""
+"""Frames that libav holds back, as measured: one in the parser, and another with MPEG-TS packets."""
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -46,15 +46,14 @@ _LOGGER = logging.getLogger(__name__)
 class Captured:
     """One picture as it came, not yet turned into pixels."""
 
-    # When, on `time.perf_counter`; for a stream that is known to hold pictures back by a fixed time, when
-    # it would have come without that
+    # On `time.perf_counter`, less the fixed time for which libav is known to hold frames of the stream back
     arrival_s: float
     stamp_s: float | None  # what the stream says about its time; None if nothing
     picture: VideoFrame | Pixels  # the decoded frame, or pixels
 
 
 class Capture(Protocol):
-    """A live stream; every method but the constructor runs in one thread, the reader's."""
+    """A live stream; `pictures` and `describe` run in the reader's thread, `pixels` in the consumer's."""
 
     @property
     def damaged(self) -> int:
@@ -67,16 +66,16 @@ class Capture(Protocol):
         """
 
     def describe(self, first: Captured, start_pts: int) -> VideoInfo:
-        """Return what is known, given the first picture and its stamp."""
+        """Return what is known of the stream, given its first picture and the time stamp of that."""
 
     def pixels(self, captured: Captured) -> Pixels:
-        """Return `(H, W, 3)` uint8 RGB, or `(H, W)`; in the thread of the consumer."""
+        """Return `(H, W, 3)` uint8 RGB, or `(H, W)`."""
 
 
 def open_capture(address: LiveAddress, *, timeout_s: float) -> Capture:
     """Return the capture for an address; nothing is opened yet.
 
-    `timeout_s` is how long is waited for the stream to open, and for each picture.
+    `timeout_s` limits the wait for a network stream to open, and for each of its pictures.
     """
     if address.camera is not None:
         return CameraCapture(address)
@@ -84,10 +83,7 @@ def open_capture(address: LiveAddress, *, timeout_s: float) -> Capture:
 
 
 class NetworkCapture(Capture):
-    """A network stream.
-
-    `timeout_s` is the longest silence.
-    """
+    """A network stream; `timeout_s` is its longest silence."""
 
     def __init__(self, address: LiveAddress, *, timeout_s: float) -> None:
         self._address = address
@@ -205,7 +201,7 @@ class NetworkCapture(Capture):
 
 
 def _held_back_s(container: InputContainer, stream: VideoStream) -> float:
-    """Return how long libav holds pictures back because only the beginning of the next shows their end."""
+    """Return for how many seconds libav holds a frame back, as only the start of the next shows its end."""
     rate = exact_fraction(stream.average_rate or stream.guessed_rate)
     return _PICTURES_HELD.get(container.format.name, 0) / float(rate) if rate else 0.0
 

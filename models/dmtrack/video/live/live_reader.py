@@ -1,4 +1,4 @@
-"""`LiveReader`: a live stream read in a thread of its own, of which only what is fresh is kept."""
+"""`LiveReader`: reads a live stream in a thread of its own, and keeps only recent frames."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dmtrack.video.position import Position
 from dmtrack.video.source import FrameSource
 
 MAX_DELAY_S: Final = 0.2  # a frame that has waited longer is dropped when there is a newer one
-TIMEOUT_S: Final = 10.0  # so long a stream may be silent
+TIMEOUT_S: Final = 10.0  # longest silence of a stream
 _HISTORY_S: Final = 1.5
 _MOST_KEPT: Final = 64
 _POLL_S: Final = 0.05
@@ -29,16 +29,16 @@ _JOIN_S: Final = 0.5
 _LOGGER = logging.getLogger(__name__)
 
 
-_DRIFT: Final = 1e-3  # so fast, in seconds a second, two clocks may drift apart and still be followed
+_DRIFT: Final = 1e-3  # fastest drift between two clocks that is followed, in seconds per second
 _JUMP_S: Final = 2.0
-"""A frame that is later than this belongs to another count of time: the sender began anew."""
+"""A frame that is later than this shows that the sender restarted its time stamps."""
 
 
 class ArrivalClock:
     """Tells when a frame was taken, free of the jitter of the network.
 
-    Stamps are even but count from anywhere; arrivals are on our clock but late by different amounts. The
-    frame that is late least shows by how much the two clocks differ.
+    Time stamps are even but start anywhere; arrivals are on our clock but delayed by varying amounts. The
+    least delayed frame shows the offset between the two clocks.
     """
 
     def __init__(self) -> None:
@@ -46,9 +46,9 @@ class ArrivalClock:
         self._last_s = 0.0
 
     def time_s(self, arrival_s: float, stamp_s: float | None) -> float:
-        """Return the time of a frame in seconds of the clock that arrivals are measured by.
+        """Return the time of a frame in seconds on the clock of the arrivals.
 
-        `stamp_s` is what the stream says; None where it says nothing.
+        `stamp_s` is the stream's own time stamp; without one, `arrival_s` is returned.
         """
         if stamp_s is None:
             return arrival_s
@@ -72,9 +72,9 @@ class _Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Companion:
-    """A second live stream that is waited for, but not for long.
+    """A second live stream that frames of the first wait for, within limits.
 
-    `offset_s` is added to its times; no frame is held back longer than `patience_s` after its arrival.
+    `offset_s` is added to its times; no frame of the first waits longer than `patience_s` after its arrival.
     """
 
     reader: LiveReader
@@ -82,7 +82,7 @@ class Companion:
     patience_s: float
 
     def is_ready(self, waiting: _Waiting, now_s: float) -> bool:
-        """Return whether the second stream has come as far as a frame of the first, or waited enough."""
+        """Return whether the second stream has reached the time of `waiting`, or that waited long enough."""
         if now_s - waiting.captured.arrival_s >= self.patience_s:
             return True
         return self.reader.has_reached(waiting.pts * TIME_BASE - self.offset_s)
@@ -91,16 +91,15 @@ class Companion:
 class LiveReader(FrameSource):
     """The newest frames of a live stream; a `FrameSource` whose `read` waits for them.
 
-    A thread reads all the time, so that nothing piles up in the network or the camera. Frames are turned
-    into pixels only when they are taken. Times are seconds since `epoch_s` on this machine's clock; indices
-    count the frames that were taken.
+    A thread reads all the time, so that nothing piles up in the network or the camera. Frames are converted
+    to pixels only when they are taken. Times are seconds since `epoch_s` on `time.perf_counter`, which is
+    the same for streams that belong together; indices count the frames that were taken.
 
-    Time begins at `epoch_s`, on `time.perf_counter`, the same for streams that go together. Frames that have
-    waited longer than `max_delay_s` are dropped when there is a newer one; `timeout_s` is the longest
-    silence. With `is_history` the last frames are kept for `nearest` instead of being handed out in order.
-    `capture` is where pictures come from, instead of `address`. `max_delay_s` may be changed later;
-    `stop_when` is asked while a frame is waited for, true ends `read`; `companion` is a stream that should
-    have come as far before a frame is handed out.
+    Frames that have waited longer than `max_delay_s`, which may be changed later, are dropped if there is a
+    newer one; `timeout_s` is the longest silence. With `is_history` the last frames are kept for `nearest`
+    instead of being handed out in order. `capture` is where pictures come from, instead of `address`.
+    `stop_when` is called repeatedly while `read` waits for a frame; if it returns true, `read` ends.
+    `companion` is a second stream that should reach a frame's time before the frame is handed out.
     """
 
     def __init__(
@@ -128,7 +127,7 @@ class LiveReader(FrameSource):
         self._begin_pts: int | None = None
         self._index = 0
         self.longest_delay_s = 0.0
-        """How long a frame waited at most from its arrival until it was taken, since `begin`."""
+        """Longest wait of a frame from its arrival until it was taken, in seconds, since `begin`."""
         self._ended = self._is_closed = False
         self._error: DmtrackError | None = None
         self._info: VideoInfo | None = None
@@ -158,12 +157,12 @@ class LiveReader(FrameSource):
 
     @property
     def dropped(self) -> int:
-        """Frames that were dropped, or passed over, since `begin`."""
+        """Frames since `begin` that were dropped or, with `is_history`, never taken."""
         with self._fresh:
             return max(0, self._received - self._taken) if self._is_history else self._dropped
 
     def begin(self, index: int = 0) -> None:
-        """Forget what came so far: counting begins, and old frames are of no use any more.
+        """Discard all waiting frames but the newest, and start counting anew.
 
         `index` is that of the next frame.
         """
@@ -175,7 +174,7 @@ class LiveReader(FrameSource):
             self.longest_delay_s = 0.0
 
     def _guarded(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        # its info would wait for the first picture, which may never come
+        # `info` would wait for the first picture, which may never come
         with translated(DecodeError, "reading fails", where=self.address.shown):
             yield from frames
 
@@ -208,7 +207,7 @@ class LiveReader(FrameSource):
         return frame
 
     def has_reached(self, moment: Fraction) -> bool:
-        """Return whether a frame of `moment`, in seconds since the epoch, or later has come, or none will."""
+        """Return whether a frame at `moment` (seconds since the epoch) or later has come, or none will."""
         return self._ended or self._last_pts * TIME_BASE >= moment
 
     def close(self) -> None:
@@ -245,7 +244,7 @@ class LiveReader(FrameSource):
             self._fresh.notify_all()
 
     def _drop_old(self, now_s: float) -> None:
-        """Drop what waited too long; the newest frame stays, however old it is."""
+        """Drop frames that waited too long; the newest one stays, however old it is."""
         kept_s = _HISTORY_S if self._is_history else self.max_delay_s
         while len(self._waiting) > 1 and (
             now_s - self._waiting[0].captured.arrival_s > kept_s or len(self._waiting) > _MOST_KEPT

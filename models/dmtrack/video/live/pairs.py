@@ -1,7 +1,7 @@
 """`open_live_pair`: one or two live streams, frame by frame, always fresh.
 
-Both streams are put on this machine's clock (`ArrivalClock`), and for every RGB frame that is taken the
-second stream's frame nearest in time is shown with it.
+Both streams are put on this machine's clock (`ArrivalClock`), and each RGB frame that is taken is paired with
+the second stream's frame nearest in time.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from dmtrack.video.second.aux_encoder import EncodingOptions
 from dmtrack.video.split import SplitSource, SplitStreams
 from dmtrack.video.streams import BY_TIME, PairingOptions, Split, StreamPair, Sync, default_max_skew_s
 
-_SETTLE_S: Final = 0.4  # what was buffered before we came arrives in a burst; after so long it has been read
+_SETTLE_S: Final = 0.4  # frames buffered before we connected arrive in a burst; after so long they are read
 _INTERVALS_BEHIND: Final = 4
-"""A partner is there so many frame intervals later: libav holds up to two back, and it may be the next."""
+"""A partner arrives within so many frame intervals: libav holds up to two back, and it may be the next."""
 _LONGEST_DELAY_S: Final = 0.6
 _PATIENCE: Final = 0.8  # share of the largest delay that a frame may wait for its partner
 _JITTER_S: Final = Fraction(1, 20)
@@ -76,15 +76,15 @@ class LiveOptions:
 
 @dataclass(frozen=True, slots=True)
 class LiveStreams(StreamPair):
-    """Two live streams; the second one hands out the frame nearest in time among its last ones."""
+    """Two live streams; partners are the nearest in time among the last frames of the second."""
 
     @property
     def remarks(self) -> list[str]:
-        """Nothing: live streams begin when they are opened."""
+        """Always empty: live streams begin when they are opened."""
         return []
 
     def matcher(self, first: Frame) -> NearestMatcher:
-        """Return a matcher that is not asked: the second stream does not wait to be read."""
+        """Return an unused, empty matcher: `partner` asks the second stream itself."""
         return NearestMatcher(iter(()))
 
     def partner(self, matcher: NearestMatcher, rgb: Frame) -> tuple[Frame | None, bool]:
@@ -98,7 +98,7 @@ class LiveStreams(StreamPair):
 
 
 class LivePairs(PairedSource):
-    """The frame pairs of live streams, without end unless they end, or `stop_when` says so."""
+    """The frame pairs of live streams, until these end, or the condition of `stop_when` is true."""
 
     @property
     def _live(self) -> list[LiveReader]:
@@ -108,16 +108,16 @@ class LivePairs(PairedSource):
         return cast(list[LiveReader], streams)
 
     def begin(self, index: int = 0) -> None:
-        """Forget the frames that came while something else was done, and begin to count.
+        """Discard the frames that came while something else was done, and start counting anew.
 
-        `index` is that of the next frame; as many frames before it count.
+        `index` is that of the next frame; as many earlier pairs count as read.
         """
         for reader in self._live:
             reader.begin(index)
         self._met = PairCounts(pairs=index)
 
     def stop_when(self, condition: Callable[[], bool]) -> None:
-        """End the pairs when `condition` is true; it is asked often while a frame is waited for."""
+        """End the pairs when `condition` returns true; it is called often while a frame is waited for."""
         self._live[0].stop_when = condition
 
     @property
@@ -144,8 +144,8 @@ def open_live_pair(
 ) -> LivePairs:
     """Open one or two live streams, and return when they run.
 
-    `end` counts from the first frame. Of `pairing` count `offset_s`, `max_skew_s`, `on_missing`, `split`,
-    `align` and `fit`. `modality` is found out where it is None. `VideoError`: a stream cannot be opened, or
+    `end` counts from the first frame. `pairing` applies with `offset_s`, `max_skew_s`, `on_missing`, `split`,
+    `align`, `fit` and `intrinsics`. `modality` None is found out. `VideoError`: a stream cannot be opened, or
     sends nothing; `ConfigError`: the modality cannot be told, the alignment is for pictures of other sizes,
     or one stream is to be split and there are two.
     """
@@ -193,7 +193,7 @@ def _split_pairs(
     pairing: PairingOptions,
     encoding: EncodingOptions | None,
 ) -> LivePairs:
-    """Return the pairs of one stream whose pictures hold both; a first picture is taken to look at."""
+    """Return the pairs of one stream whose pictures hold both; unless `given`, one picture is sampled."""
     if pairing.shift_s:
         raise ConfigError("both halves of a live picture are of one moment", hint="leave out --offset-ms")
     streams = SplitStreams(SplitSource(reader, half.other), SplitSource(reader, half), pairing)

@@ -1,1 +1,1 @@
-"""Picture files and folders of them: pixels as stored, order, times in names, sensors' formats."""
+"""Picture files and folders of them: pixels as stored, order, times in names, sensor formats."""

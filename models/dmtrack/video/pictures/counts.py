@@ -1,4 +1,4 @@
-"""Numbers of any kind as the counts that pictures of one channel hold: 16 bits without a sign."""
+"""Conversion of stored numbers of any type to the unsigned 16-bit counts of one-channel pictures."""
 
 from __future__ import annotations
 
@@ -13,53 +13,53 @@ Numbers = npt.NDArray[Any]
 Counts = npt.NDArray[np.uint16]
 
 FARTHEST_M: Final = 65.0
-"""No depth camera sees farther: where half of a picture does, it counts millimetres, against REP 118."""
+"""No depth camera sees farther: if the median is larger, floats are millimetres, against REP 118."""
 _HOT: Final = 20.0
 _STEPS: Final = (1000.0, 100.0, _HOT, 10.0, 1.0, 0.1, 0.01, 0.001, 0.0001, 1e-5)
 _ROOM: Final = 1.5
 _FINE: Final = 100.0
-_WARM: Final = 655.0  # Kelvin, or millimetres of what is very near: so much fits in hundredths
+_WARM: Final = 655.0  # kelvin, or millimetres of something very near: the most that fits in hundredths
 _MILLI: Final = 1000.0
-_HOTTEST: Final = 3000.0  # of what is measured in degrees: flames, arcs, molten metal
-_KELVIN: Final = (213.15, 423.15)  # between these lies the median of a scene
-_SPECKS: Final = 8  # so many pixels that are far are a target that is hot, not noise
+_HOTTEST: Final = 3000.0  # highest temperature of a scene in degrees: flames, arcs, molten metal
+_KELVIN: Final = (213.15, 423.15)  # the median of a scene in kelvin lies between these
+_SPECKS: Final = 8  # so many far pixels are a hot target, not noise
 _NEAR: Final = 10.0
-"""Half of a near scene is within so many metres. Degrees of a scene are more, or below 0 somewhere."""
+"""Largest median of a near scene in metres; in degrees it is larger, or numbers fall below 0."""
 _ZERO_CELSIUS: Final = -273.15
 _LOWEST_CELSIUS: Final = -100.0
 _MOST: Final = 65535
 _NOTHING: Final = 1e9
-"""What is as large stands for no measurement: 1e10 of renderers, the largest number of its kind."""
+"""Numbers so large mean no measurement: renderers write 1e10, or the largest number of the type."""
 
 
 @dataclass(frozen=True, slots=True)
 class CountScale:
     """How stored numbers become counts, the same for a whole stream: `(number - zero) * per_unit`."""
 
-    per_unit: float = 1.0  # counts in one unit of what is stored
-    zero: float = 0.0  # what count 0 stands for
-    is_metres: bool = False  # what is stored is metres, if it is depth
+    per_unit: float = 1.0  # counts in one stored unit
+    zero: float = 0.0  # the stored number that becomes count 0
+    is_metres: bool = False  # the stored unit is metres, if this is depth
 
     @classmethod
     def of(cls, numbers: Numbers) -> Self:
         """Return the scale that suits a stream which begins with these numbers.
 
-        Metres become millimetres where a scene is near, else centimetres, whatever sky a renderer has. They
-        may as well be degrees Celsius, of which a target may be far hotter than the scene. Different numbers
-        below 0 are degrees Celsius, which become hundredths, or counts with a sign; where they are all the
-        same, they stand for no measurement. What does not fit is made smaller; so are degrees where a target
-        is hotter than 655 K. Far numbers that are all the same are a sky.
+        Floats with a small median are metres, which become millimetres in a near scene, else hundredths: they
+        may as well be degrees Celsius, with a target far hotter than the scene. Differing numbers below 0 are
+        degrees Celsius, which become hundredths, or signed counts; a single such number means no measurement.
+        The scale is coarser if numbers do not fit 16 bits, or a target is hotter than 655 K. Far numbers that
+        are all the same are the sky of a renderer.
         """
         known = numbers[_are_known(numbers)]
         below = known[known < 0]
         if below.size and below.min() == below.max():
             known = known[known >= 0]
         if known.size == 0:
-            return cls(_MILLI, is_metres=True)  # metres, as depth is: nothing says otherwise yet
+            return cls(_MILLI, is_metres=True)  # assume metres of depth: nothing says otherwise yet
         low, farthest = (float(value) for value in np.percentile(known, (1, 99.9)))
         high = farthest * _ROOM
         is_whole = numbers.dtype.kind in "iu"
-        for zero in (0.0, -32768.0) if is_whole else ():  # 16 bits, however they are stored
+        for zero in (0.0, -32768.0) if is_whole else ():  # they fit 16 bits, whatever the stored type
             if zero <= low and known.max() - zero <= _MOST:
                 return cls(1.0, zero)
         if low < 0:
@@ -81,16 +81,16 @@ class CountScale:
 
     @property
     def depth_unit_mm(self) -> Fraction | None:
-        """Millimetres in one count of depth, if it is; None where what is stored are counts."""
+        """Millimetres in one count, if this is depth; None if the stored numbers are counts."""
         return None if self == CountScale() else self.count_unit * (1000 if self.is_metres else 1)
 
     @property
     def count_unit(self) -> Fraction:
-        """How much of what is stored one count is."""
+        """How many stored units one count is."""
         return 1 / Fraction(str(self.per_unit))
 
     def counts(self, numbers: Numbers) -> Counts:
-        """Return `(H, W)` counts; what is no number, or too small, is 0."""
+        """Return `(H, W)` counts, clipped to 16 bits; NaN and numbers for no measurement are 0."""
         known = np.where(_are_known(numbers), numbers, self.zero).astype(np.float64)
         scaled = (known - self.zero) * self.per_unit
         return np.clip(np.rint(scaled), 0, _MOST).astype(np.uint16)
@@ -101,7 +101,7 @@ class CountScale:
 
 
 def _hottest(known: Numbers) -> float:
-    """Return the largest number that may be of a hot target: others come near it; 0 where there is none."""
+    """Return the largest number that may belong to a hot target, with others near it; 0 if there is none."""
     values = np.unique(known[(known > _KELVIN[1]) & (known <= _HOTTEST)])
     return float(values[-1]) if values.size >= _SPECKS and values[-_SPECKS] > values[-1] / 2 else 0.0
 

@@ -14,15 +14,15 @@ from dmtrack.errors import FormatError, library_needed, translated
 
 EXR_MAGIC: Final = b"\x76\x2f\x31\x01"
 _NAMES: Final = ("Z", "DEPTH", "D", "Y", "V", "R")
-"""Channels by what they are called behind the last point, depth first; R is grey where it is the only one."""
-_NOTHING: Final = 65_504.0  # the largest half float; renderers write it, or 10^10, where there is nothing
+"""Channel names after the last point, depth first; R is grey if there is no G."""
+_NOTHING: Final = 65_504.0  # the largest half float; renderers write it, or 10^10, where nothing is hit
 
 
 def decode_exr(data: bytes, most_pixels: int) -> npt.NDArray[np.float32]:
-    """Return `(H, W)` float32 of the channel that is depth; nothing is not a number.
+    """Return the depth channel, `(H, W)` float32; NaN where nothing is hit.
 
-    A picture of more than `most_pixels` is not believed. `ConfigError`: the library is missing;
-    `FormatError`: it is damaged, too large, or has no such channel.
+    `ConfigError`: the library is missing; `FormatError`: the picture is damaged, claims more than
+    `most_pixels` pixels, or has no such channel.
     """
     with library_needed("EXR pictures need the library OpenEXR", 'pip install "dmtrack[exr]"'):
         library: Any = importlib.import_module("OpenEXR")
@@ -32,7 +32,7 @@ def decode_exr(data: bytes, most_pixels: int) -> npt.NDArray[np.float32]:
         width, height = (int(end) - int(begin) + 1 for begin, end in zip(low, high, strict=True))
         if not 0 < width * height <= most_pixels:
             raise FormatError(f"it claims {width}x{height} pixels, more than so small a file can hold")
-        with redirect_stdout(StringIO()):  # it prints what it finds damaged; `InputFile` crashes on it
+        with redirect_stdout(StringIO()):  # it prints about damaged files; `InputFile` crashes on them
             channels = library.File(BytesIO(data), separate_channels=True, num_threads=1).channels()
         name = _depth_channel(list(channels))
         stored = np.asarray(channels[name].pixels, np.float32)

@@ -1,10 +1,10 @@
 """FLIR's radiometric pictures (JPEG, FFF) and recordings (SEQ, CSQ): raw counts, and the degrees they mean.
 
-A JPEG carries a file of records (FFF) in its APP1 segments; SEQ and CSQ are such files one after the other.
-One record holds the raw picture, stored plainly, as PNG or (CSQ) as lossless JPEG; another one what the
-camera knows of itself and of the air.
+A JPEG carries a file of records (FFF) in its APP1 segments; SEQ and CSQ are sequences of such files. One
+record holds the raw picture, uncompressed, as PNG or (CSQ) as JPEG-LS; another one the parameters of the
+camera and the atmosphere.
 
-Source: the names and places of the fields as ExifTool documents them (https://exiftool.org/TagNames/FLIR.html);
+Source: names and offsets of the fields as ExifTool documents them (https://exiftool.org/TagNames/FLIR.html);
 the radiometric equation of FLIR's manuals (object, reflection and atmosphere), as in Minkina and Dudzik,
 "Infrared Thermography: Errors and Uncertainties".
 """
@@ -51,19 +51,19 @@ Celsius = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Radiometry:
-    """What turns counts into degrees."""
+    """The parameters that convert counts to degrees."""
 
     planck: tuple[float, float, float, float, float]  # R1, B, F, O, R2
     emissivity: float  # of the object
     distance_m: float  # of the object
-    reflected_k: float  # what it reflects, in kelvin
+    reflected_k: float  # temperature that the object reflects, in kelvin
     air_k: float  # of the air
     humidity: float  # of the air, 0 to 1
     air: tuple[float, float, float, float, float]  # alpha 1 and 2, beta 1 and 2, X of the atmosphere
-    hottest_k: float  # what the camera's range ends at
+    hottest_k: float  # upper end of the camera's range
 
     def celsius(self) -> Celsius:
-        """Return `(65536,)` degrees Celsius of each count; what has no temperature is not a number."""
+        """Return the temperature of each count, `(65536,)` degrees Celsius; NaN if it has none."""
         r1, b, f, o, r2 = self.planck
         tau, emissivity, surroundings = self._transmission(), self.emissivity, (self.reflected_k, self.air_k)
         with np.errstate(all="ignore"):
@@ -74,7 +74,7 @@ class Radiometry:
             return np.where(np.isfinite(kelvin) & (kelvin > 0), kelvin - _CELSIUS_K, np.nan)
 
     def scale(self) -> CountScale:
-        """Return hundredths of a degree, or tenths where the camera measures more than they reach."""
+        """Return the scale: hundredths of a kelvin, or tenths if the camera's range exceeds these."""
         is_hot = self.hottest_k - _CELSIUS_K > _HOTTEST_IN_HUNDREDTHS
         return CountScale(10.0 if is_hot else 100.0, -_CELSIUS_K)
 
@@ -97,14 +97,14 @@ class Radiometry:
 class Camera:
     """What the camera says of a picture."""
 
-    radiometry: Radiometry | None = None  # what turns its counts into degrees, if that is whole
-    time_ns: int | None = None  # when it was taken, since 1970; None where it does not say
+    radiometry: Radiometry | None = None  # what converts its counts to degrees; None if incomplete
+    time_ns: int | None = None  # when it was taken, since 1970; None if not stated
 
 
 def fff_of_jpeg(data: bytes) -> bytes | None:
-    """Return the file of records in a JPEG; None where there is none.
+    """Return the file of records in a JPEG; None if there is none.
 
-    Source: segments APP1 that begin with `FLIR`, a 1, their number and the number of the last one.
+    Source: APP1 segments that begin with `FLIR`, 0, 1, their own number and that of the last one.
     """
     if data.find(_SEGMENT, 0, 1 << 17) < 0:
         return None
@@ -117,10 +117,10 @@ def fff_of_jpeg(data: bytes) -> bytes | None:
 
 
 def decode_fff(data: bytes, counts: CountScale | None = None) -> tuple[Counts, CountScale]:
-    """Return the picture of a file of records: hundredths of a kelvin, or raw counts where that is not known.
+    """Return the picture of a file of records, as temperatures or else raw counts, and its scale.
 
-    `counts` says how degrees become counts; None takes what suits this camera. `FormatError`: it is damaged,
-    or its picture is stored in a way that is not known.
+    `counts` says how degrees become counts; None takes the scale of this camera. `FormatError`: the file is
+    damaged, or its picture is stored in an unknown way.
     """
     with translated(FormatError, "the FLIR records are damaged"):
         records = _records(data)
@@ -140,7 +140,7 @@ def _table(radiometry: Radiometry, scale: CountScale) -> Counts:
 
 
 def _records(data: bytes) -> dict[int, tuple[int, int]]:
-    """Return where the first record of each kind lies, and its length."""
+    """Return offset and length of the first record of each kind."""
     order = _order(data)
     begin, count = struct.unpack_from(f"{order}II", data, 0x18)
     found: dict[int, tuple[int, int]] = {}
@@ -154,7 +154,7 @@ def _records(data: bytes) -> dict[int, tuple[int, int]]:
 
 
 def _order(data: bytes) -> str:
-    """Return the byte order: the version of the format is a small number in the right one."""
+    """Return the byte order: in the right one, the version of the format is a small number."""
     return "<" if struct.unpack_from("<I", data, 0x14)[0] <= _MOST_VERSION else ">"
 
 
@@ -243,12 +243,12 @@ class Recording:
     """Where the pictures of a SEQ or CSQ file lie."""
 
     places: tuple[tuple[int, int], ...]  # offset and length of each, in the order of the file
-    # When they were taken, since 1970; None where they do not all say, or do not rise
+    # When they were taken, since 1970; None if not all state it, or the times do not rise
     times_ns: tuple[int, ...] | None
 
 
 def find_pictures(path: Path) -> Recording:
-    """Look through a recording (or `OSError`); what is behind the first damage is not found."""
+    """Find the pictures of a recording, up to the first damage; `OSError` if it cannot be read."""
     stat = path.stat()
     return _found(path, stat.st_size, stat.st_mtime_ns)
 
@@ -280,7 +280,7 @@ def _found(path: Path, size: int, _: int) -> Recording:
 
 
 def _next_picture(file: BufferedReader, at: int, size: int) -> tuple[int, int | None] | None:
-    """Return how long the picture at a place is, and its time; None where no whole one begins there."""
+    """Return length and time of the picture at offset `at`; None if no whole one begins there."""
     file.seek(at)
     head = file.read(_HEADER_BYTES)
     if len(head) < _HEADER_BYTES or not head.startswith(MAGIC):

@@ -1,6 +1,6 @@
 """`FolderReader`: a folder of pictures, read like a video.
 
-Pictures have no clock: their times are those in their names, or made up from an assumed frame rate.
+Pictures have no clock: their times are those in their names, or follow from an assumed frame rate.
 """
 
 from __future__ import annotations
@@ -39,25 +39,25 @@ from dmtrack.video.source import DEFAULT_FRAME_RATE, MAX_CONSECUTIVE_DAMAGED, St
 _NS: Final = Fraction(1, 10**9)
 _DAY_S: Final = 86_400
 _DARK_BITS: Final = 4
-_LOOKED_AT: Final = 8  # so many pictures, evenly spaced, say how numbers become counts, and what to tell
+_LOOKED_AT: Final = 8  # so many pictures, evenly spaced, are examined for the scale of counts and for notes
 
 _LOGGER = logging.getLogger(__name__)
 
 
 class FolderReader(StoredPictures):
-    """The pictures of a folder in natural order (`2.png` before `10.png`), or those of one TIFF.
+    """The pictures of a folder in natural order (`2.png` before `10.png`), or those of one file.
 
     A frame's index is its place in that order, so rows of a ground-truth file stay with their picture even
-    where one cannot be read. Where all names are times, these are the frames' times; else the stamps are
-    the places. Pictures that cannot be read are skipped and counted, those of which a part is missing are
-    counted. Grey and colour, and bits, may take turns, as a camera does between night and day; a picture of
-    another size is scaled to the first one's.
+    if one cannot be read. If all names are times, these are the frames' times; else times follow from the
+    place and `frame_rate`. Pictures that cannot be read are skipped and counted, incomplete ones are used and
+    counted. Grey and colour, and bit depths, may alternate, as between night and day; a picture of another
+    size is scaled to that of the first.
 
-    It holds jpg, png, tif, bmp, pgm, ppm, exr or fff files, or is a TIFF of several or FLIR recording.
-    `frame_rate` and the time of the first picture, `start_s`, are assumed; `is_beside`: that is the time of a
-    stream with a clock, and where times in names lie days from it, they begin there. `VideoError`: there is
-    no such folder, or it holds no pictures; `DecodeError`: none of the first `MAX_CONSECUTIVE_DAMAGED`
-    pictures can be read; `ConfigError`: the rate is not positive.
+    The folder holds jpg, png, tif, bmp, pgm, ppm, exr or fff files; a file is a TIFF of several pictures or a
+    FLIR recording. `frame_rate` and the time of the first picture, `start_s`, are assumed; `is_beside`: that
+    is the time of a stream with a clock, and times in names over a day from it are shifted to begin there.
+    `VideoError`: there is no such folder, or it holds no pictures; `DecodeError`: none of the first
+    `MAX_CONSECUTIVE_DAMAGED` pictures can be read; `ConfigError`: the rate is not positive.
     """
 
     def __init__(
@@ -107,9 +107,9 @@ class FolderReader(StoredPictures):
             self._date([round((time_s - origin_s) / _NS) for time_s in times_s], _NS)
 
     def number(self, numbers: Sequence[int], origin: int, frame_rate: Fraction) -> None:
-        """Take times from numbers in names, one a picture, at a rate, so that gaps stay gaps.
+        """Set the times from ascending numbers in names, one per picture, so that gaps stay gaps.
 
-        `numbers` rise; `origin` is that of the first moment, `frame_rate` how many a second.
+        `origin` is the number of the start time, `frame_rate` how many numbers make a second.
         """
         start_pts, time_base = exact_stamps(frame_rate, self._start_s)
         step = round(1 / (frame_rate * time_base))
@@ -119,7 +119,7 @@ class FolderReader(StoredPictures):
         self.has_clock = True
 
     def date(self, seconds: Sequence[int]) -> None:
-        """Take times in whole seconds, one a picture; they rise."""
+        """Set the times to ascending whole seconds, one per picture."""
         self._date(seconds, Fraction(1))
         self.has_clock = True
 
@@ -151,7 +151,7 @@ class FolderReader(StoredPictures):
         )
 
     def _scale(self, first: CountScale) -> CountScale:
-        """Return how numbers become counts: so that those of pictures all over the stream fit."""
+        """Return the scale of counts that fits pictures from all over the stream."""
         if first == AS_STORED:
             return first
         places = [(self.files[at], self._pages[at]) for at in _spread(self.files)]
@@ -159,7 +159,7 @@ class FolderReader(StoredPictures):
         found = [one for one in numbers if one.size and one.dtype.kind == numbers[0].dtype.kind]
         if found:
             return CountScale.of(np.concatenate(found))
-        scales = [first]  # each by the range of a FLIR camera, which is switched
+        scales = [first]  # a FLIR camera may switch its range within a recording
         for file, page in places:
             with suppress(FormatError, DecodeError):
                 scales.append(load_picture(file, page=page).counts)
@@ -187,7 +187,7 @@ class FolderReader(StoredPictures):
             height, width = pixels.shape[:2]
             _LOGGER.warning("%s: %dx%d, unlike the first picture: scaled", file, width, height)
         self._scaled += 1
-        method = cv2.INTER_NEAREST if pixels.ndim == 2 else cv2.INTER_AREA  # counts are not to be mixed
+        method = cv2.INTER_NEAREST if pixels.ndim == 2 else cv2.INTER_AREA  # counts must not be averaged
         return cast(Pixels, cv2.resize(pixels, self._size, interpolation=method))
 
 
@@ -196,7 +196,7 @@ def _spread(files: Sequence[Path]) -> range:
 
 
 def _notes(path: Path, first: Path, files: Sequence[Path]) -> tuple[str, ...]:
-    """Return what is to be said of pictures, the first of which is whole, a sentence each."""
+    """Return notes on the pictures of `path`, a sentence each; `first` is an undamaged one."""
     looked_at = [first, *(files[at] for at in _spread(files))]
     found = list(picture_notes(looked_at))
     several = [file for file in looked_at if picture_count(file) > (1 if files[1:] else page_count(file))]
@@ -207,7 +207,7 @@ def _notes(path: Path, first: Path, files: Sequence[Path]) -> tuple[str, ...]:
 
 
 def _dark(name: str, first: StoredPicture, file: Path) -> Iterator[str]:
-    """Yield what to say where pictures fill the lower bits of their numbers alone."""
+    """Yield a note if pictures use only the lower part of their range, and so look dark."""
     white = stored_white(file_bytes(file)) if file.suffix.lower() == ".pgm" else 0
     if 0 < white < 255 and first.channels == 1:
         yield f"{name}: {white} is white in its PGM, and stays as stored, which is dark: save them with 255."
@@ -218,7 +218,7 @@ def _dark(name: str, first: StoredPicture, file: Path) -> Iterator[str]:
 
 
 def _times_in_file(path: Path) -> list[Fraction] | None:
-    """Return the times in seconds that a FLIR recording has."""
+    """Return the times of a FLIR recording in seconds; None without any."""
     if path.suffix.lower() not in FLIR_SUFFIXES:
         return None
     times_ns = find_pictures(path).times_ns

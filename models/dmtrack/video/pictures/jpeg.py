@@ -1,4 +1,4 @@
-"""What JPEG says of itself: its segments, the bits of its counts, and whether data of it is missing."""
+"""JPEG files: their segments, their bit depth, and whether data is missing."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 
 _PICTURE: Final = 0xDA
 _PROGRESSIVE: Final = 0xC2
-_FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xF7})  # of JPEG, which begin with their bits
+_FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xF7})  # frame headers: bit depth first
 _JPEG_2000, _BITS_AT = b"\xff\x4f\xff\x51", 42  # source: ISO/IEC 15444-1, A.5.1 (Ssiz)
 _BLOCK: Final = 8
 _FILLED: Final = 128
-_SEEN_AT: Final = ((2, 2), (2, 5), (5, 2), (5, 5))  # in a block, away from its edges, which neighbours colour
+_SEEN_AT: Final = ((2, 2), (2, 5), (5, 2), (5, 5))  # in a block, off its edges, where neighbours show
 
 
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield the kind of each segment of a JPEG before its picture, and where its content begins and ends."""
+    """Yield kind, begin and end of the content of each segment that precedes the picture of a JPEG."""
     at = 2
     while data[at : at + 1] == b"\xff" and at + 4 <= len(data) and data[at + 1] != _PICTURE:
         end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
@@ -28,7 +28,7 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def said_bits(picture: bytes) -> int | None:
-    """Return how many bits counts of JPEG and JPEG 2000 have, which libav moves up to 8 or 16."""
+    """Return the bit depth that JPEG or JPEG 2000 states, if any; libav shifts counts up to 8 or 16 bits."""
     at = picture.find(_JPEG_2000)
     if at < 0:
         frames = ((begin, end) for kind, begin, end in jpeg_segments(picture) if kind in _FRAMES)
@@ -37,10 +37,10 @@ def said_bits(picture: bytes) -> int | None:
 
 
 def lacks_data(picture: np.ndarray, data: bytes) -> bool:
-    """Return whether a picture of 8 bits lacks a part because the JPEG it was decoded from is damaged.
+    """Return whether a part of an 8-bit picture is missing because its JPEG, `data`, is damaged.
 
-    libjpeg fills it with a grey, or with what other scans of a progressive one hold, and tells standard error
-    alone. Where a block is that grey, or there are scans, the JPEG is decoded once more: libav tells.
+    libjpeg fills that part with grey, or from other scans of a progressive JPEG, and reports it to standard
+    error only. If a block has that grey, or there are scans, libav decodes the JPEG again: it does report it.
     """
     return (_has_scans(data) or _has_grey_block(picture)) and not _is_whole(data)
 

@@ -5,8 +5,8 @@ stored. Alpha is dropped. 16-bit colour loses its lower byte, unless its three c
 16-bit grey. 8-bit grey whose 0 is white is inverted, as viewers show it; deeper counts are not. Numbers with
 a sign or a fraction become counts (`dmtrack.video.pictures.counts`).
 
-A file of a few bytes may claim billions of pixels, and a decoder that believes it allocates the memory before
-it notices: what cannot be true is refused by its header.
+A file of a few bytes may claim billions of pixels, and a decoder allocates the memory before it notices:
+sizes that cannot be true are refused by the header.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ from dmtrack.video.pictures.tiff import (
 MAX_PIXELS: Final = 1 << 28  # 16384 x 16384: more than any camera makes
 SMALL_PIXELS: Final = 1 << 25
 PIXELS_PER_BYTE: Final = 64
-"""A picture larger than 33 megapixels is believed only with so many bytes: memory goes by the file."""
+"""Most pixels per byte of a picture of over 33 megapixels: memory is in proportion to the file."""
 MAX_DEFLATED: Final = 1032  # Deflate packs at most so many bytes into one
-MAX_PIXELS_PER_BYTE: Final = 2 * MAX_DEFLATED  # for what does not say how many bits a pixel has
+MAX_PIXELS_PER_BYTE: Final = 2 * MAX_DEFLATED  # for files that do not state the bits per pixel
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
-_PNG_END: Final = b"IEND"  # the kind of its last part
-_PNG_KIND: Final = 25  # where a PNG says what its channels are; the bits of each stand before
+_PNG_END: Final = b"IEND"  # the type of its last chunk
+_PNG_KIND: Final = 25  # offset of a PNG's colour type; the bit depth stands before
 _PNG_CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _JPEG: Final = b"\xff\xd8"
 _NETPBM: Final = re.compile(rb"P([2356])" + 3 * rb"(?:\s|#[^\n]*\n)+(\d{1,9})" + rb"\s")
@@ -60,7 +60,7 @@ _CHANNELS: Final = (1, 3, 4)
 
 @dataclass(frozen=True, slots=True)
 class StoredPicture:
-    """A picture as stored: its pixels, and what they were before they became 8-bit colour or counts.
+    """A picture: its pixels, and their stored format before they became 8-bit colour or counts.
 
     `is_damaged`: a part of it is missing.
     """
@@ -92,9 +92,9 @@ def read_picture(file: Path) -> Pixels:
 def load_picture(file: Path, counts: CountScale | None = None, page: int | None = None) -> StoredPicture:
     """Read a picture file as it is stored.
 
-    `counts` says how numbers with a sign or a fraction become counts; None finds out from this picture.
-    `page` is which picture of a TIFF that holds several, from 0. `FormatError`: it is no picture that can be
-    used; `DecodeError`: the file cannot be read.
+    `counts` says how signed or fractional numbers become counts; None derives it from this picture. `page` is
+    the number of the picture in a TIFF or FLIR file of several, from 0. `FormatError`: it is no picture that
+    can be used; `DecodeError`: the file cannot be read.
     """
     try:
         if file.suffix.lower() in FLIR_SUFFIXES:
@@ -122,7 +122,7 @@ def decode_picture(data: bytes, counts: CountScale | None = None) -> StoredPictu
 
 
 def stored_numbers(file: Path, page: int | None = None) -> np.ndarray:
-    """Return the numbers of a picture as they are stored; nothing where it cannot be read, or is of bytes."""
+    """Return the numbers of a picture as stored, flat; none for bytes, FLIR and what cannot be read."""
     if file.suffix.lower() in FLIR_SUFFIXES:
         return np.empty(0)
     try:
@@ -143,19 +143,19 @@ def _decoded(data: bytes) -> np.ndarray | None:
             return None  # as OpenCV would, but libpng writes a line to standard error as well
         if (stored := _of_masks(data)) is not None:
             return stored
-        data += b"\n" * data.startswith((b"P2", b"P3"))  # OpenCV loses the last number without
+        data += b"\n" * data.startswith((b"P2", b"P3"))  # without it OpenCV loses the last number
         stored = cv2.imdecode(np.frombuffer(as_stored(data), np.uint8), cv2.IMREAD_UNCHANGED)
         if stored is None or stored.dtype not in (np.uint8, np.uint16):
             return stored
         if stored.ndim == 3:
             return _colours(cast(Pixels, stored), data)
-        if data.startswith(b"P2") and 0 < (white := stored_white(data)) < 255:  # OpenCV spreads them to 255
+        if data.startswith(b"P2") and 0 < (white := stored_white(data)) < 255:  # OpenCV stretches them to 255
             return ((stored.astype(np.uint16) * white + 254) // 255).astype(np.uint8)
         return np.right_shift(cast(Pixels, stored), spare) if (spare := spare_bits(data)) else stored
 
 
 def _of_masks(data: bytes) -> np.ndarray | None:
-    """Return `(H, W, 3)` BGR of a whole BMP whose masks say where colours lie, unless they lie as usual."""
+    """Return `(H, W, 3)` uint8 BGR of a whole BMP with unusual colour masks; None for any other file."""
     if not data.startswith(b"BM") or len(data) < _BMP_HEAD_BYTES:
         return None
     begin, width, height, bits, packing, *masks = struct.unpack_from("<I4xii2xHI20x3I", data, 10)
@@ -171,10 +171,10 @@ def _of_masks(data: bytes) -> np.ndarray | None:
 
 
 def _colours(stored: Pixels, data: bytes) -> Pixels:
-    """Return colours as bright as a file means them: white is the maximum of a PPM, alpha divides them."""
+    """Return colours as bright as the file means: a PPM's maximum is white, multiplied alpha is undone."""
     most = np.iinfo(stored.dtype).max
     if stored.shape[2] == 4 and is_multiplied(data):
-        alpha = np.where(stored[..., 3:] == 0, most, stored[..., 3:])  # nothing, and yet a colour: unused
+        alpha = np.where(stored[..., 3:] == 0, most, stored[..., 3:])  # transparent, and yet a colour: kept
         stored[..., :3] = np.minimum(np.rint(stored[..., :3] * (most / alpha)), most)
     white = stored_white(data)
     if not 0 < white < most or (most > 255 and _is_repeated(stored)):
@@ -184,7 +184,7 @@ def _colours(stored: Pixels, data: bytes) -> Pixels:
 
 
 def stored_white(data: bytes) -> int:
-    """Return the number that a Netpbm picture says is white; 0 of others, and where OpenCV heeds it."""
+    """Return the number that a Netpbm picture says is white; 0 for other files, and if OpenCV heeds it."""
     head = _NETPBM.match(data)
     return 0 if head is None or (head[1] == b"3" and int(head[4]) <= 255) else int(head[4])
 
@@ -220,7 +220,7 @@ def _is_repeated(stored: np.ndarray) -> bool:
 
 
 def is_believable(data: bytes) -> bool:
-    """Return whether so few bytes can hold the picture that they claim; True where the size is unknown."""
+    """Return whether a file can hold a picture of the size it claims; True if the size is unknown."""
     if not data.startswith(_WITH_SIZE):
         return True
     width, height = imagesize.get(BytesIO(data), exif_rotation=False)  # -1, -1: unknown
@@ -238,27 +238,27 @@ def is_believable(data: bytes) -> bool:
 
 
 def _are_chunks_believable(data: bytes) -> bool:
-    """Return whether no part of a PNG claims to be longer than the file: OpenCV takes that much memory."""
+    """Return whether no chunk of a PNG claims to be longer than the file: OpenCV allocates that much."""
     return all(length <= len(data) for _, length in _png_chunks(data))
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int]]:
-    """Yield kind and length in bytes of each part of a PNG, up to its last; what follows is none."""
+    """Yield type and length in bytes of each chunk of a PNG up to `IEND`; a truncated one has no type."""
     at = len(_PNG)
     while at + 8 <= len(data):
         length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
         at += length + 12
         if at > len(data):
-            kind = b""  # broken off
+            kind = b""  # truncated
         yield kind, length
         if kind == _PNG_END:
             return
 
 
 def opencv_picture(file: Path, flags: int) -> np.ndarray | None:
-    """Return what OpenCV reads of a file, in BGR order; None where it cannot.
+    """Decode a picture file with OpenCV, in BGR order; None if it cannot.
 
-    Its own `imread` and `imwrite` find no name beyond ASCII on Windows.
+    OpenCV's own `imread` and `imwrite` fail on names beyond ASCII on Windows.
     """
     with suppress(OSError, ValueError, cv2.error):
         return cv2.imdecode(np.frombuffer(file_bytes(file), np.uint8), flags)
@@ -273,8 +273,8 @@ def page_count(file: Path) -> int:
 
 
 def picture_count(file: Path) -> int:
-    """Return how many pictures a file holds; an animated PNG counts too, which is read as a video."""
-    with suppress(OSError):  # said when it is read
+    """Return how many pictures a file holds, also an animated PNG, which is read as a video."""
+    with suppress(OSError):  # reported when it is read
         if file.suffix.lower() != ".png":
             return page_count(file)
         with file.open("rb") as opened:
@@ -287,7 +287,7 @@ def encoded_picture(pixels: Pixels, suffix: str = ".png", level: int | None = No
     """Return a picture as the bytes of a file.
 
     `pixels` are `(H, W, 3)` RGB or `(H, W)` grey, of 8 bits or (PNG) of 16; the suffix is `.png` or `.jpg`;
-    `level` is how well PNG packs, 0 to 9, or the quality of JPEG, to 100; None: as usual.
+    `level` is the compression of PNG, 0 to 9, or the quality of JPEG, 0 to 100; None: OpenCV's default.
     """
     turned = pixels[..., ::-1] if pixels.ndim == 3 else pixels
     option = cv2.IMWRITE_JPEG_QUALITY if suffix == ".jpg" else cv2.IMWRITE_PNG_COMPRESSION

@@ -1,4 +1,4 @@
-"""Which files of a folder are the pictures of one stream, and what about them may not be meant."""
+"""Which files of a folder are the pictures of one stream, and remarks on doubtful ones."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _NOT_READ: Final = frozenset(
     | {".pbm", ".pnm", ".pfm", ".hdr", ".npy"}
     | {".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"}
 )
-"""Pictures all the same."""
+"""Suffixes of pictures that are not read."""
 _MANY: Final = 10
-"""Where so many pictures have a number, one without is none of them."""
+"""At most one of so many pictures is an exception: a copy, or one without a number like the others."""
 _COPY: Final = re.compile(r"(?P<of>.+?)( \(\d+\)|[ _-]+(copy|kopie|copia|edited)\b.*)", re.IGNORECASE)
 
 
@@ -60,7 +60,7 @@ def list_images(folder: Path) -> tuple[Path, ...]:
 
 
 def doubts_about(folder: Path) -> Iterator[str]:
-    """Yield what a person may miss or not mean among the pictures of a folder, a sentence each."""
+    """Yield remarks on files that the user may miss, or not want, among the pictures, a sentence each."""
     names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
     kinds = {name: f".{name.rpartition('.')[2].lower()}" for name in names}
     read = {name.rpartition(".")[0] for name, kind in kinds.items() if kind in IMAGE_SUFFIXES}
@@ -80,15 +80,15 @@ def doubts_about(folder: Path) -> Iterator[str]:
 
 
 def _is_unread_frame(name: str) -> bool:
-    """Return whether a file may be one of many pictures, of a kind that is not read: not `K.npy`."""
+    """Return whether a file may be a frame in a format that is not read: `0001.npy`, but not `K.npy`."""
     stem, _, kind = name.rpartition(".")
     return f".{kind.lower()}" in _NOT_READ and any(map(str.isdigit, stem))
 
 
 def _one_series(images: Sequence[Path], folder: Path) -> Sequence[Path]:
-    """Return pictures without the few that have no number where all others have one, such as a thumbnail.
+    """Return the pictures without the few that, unlike all others, have no number, such as a thumbnail.
 
-    `VideoError`: pictures of two kinds of name have the same numbers: they are two streams.
+    `VideoError`: pictures with two patterns of names have the same numbers: they are two streams.
     """
     series: dict[tuple[str, str], dict[tuple[int, ...], Path]] = {}
     digits, base = (HEXADECIMAL, 16) if are_hexadecimal(images) else (r"(\d+)", 10)

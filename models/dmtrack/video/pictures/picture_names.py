@@ -17,7 +17,7 @@ from typing import Final
 _TIME: Final = re.compile(
     r"(?<![\d.])(?:(?:(?<!\d\d[-_.:h]\d\d[-_.:m])\d\d?|\d{3,10})\.\d{1,12}|1\d{12}|1\d{15}|1\d{18})(?![\d.])"
 )
-# parts of a time in several numbers; `_TIME_OF_DAY` takes what stands between hours, minutes and seconds
+# parts of a time in several numbers; `_TIME_OF_DAY.format` takes the separators before minutes and seconds
 _FRACTION: Final = r"(?:[-_]?(?P<rest>\d{9}|\d{6}|\d{3})|[.,](?P<fraction>\d{1,9}))?(?!\d)"
 _DATE: Final = r"(?<!\d)(?P<year>20\d\d)[-_.]?(?P<month>\d\d)[-_.]?(?P<day>\d\d)[-_.T ]?"
 _TIME_OF_DAY: Final = r"(?P<hour>[01]\d|2[0-3]){0}(?P<minute>[0-5]\d){1}(?P<second>[0-5]\d)"
@@ -43,17 +43,17 @@ _MONTH: Final = re.compile(r"(?<![a-z])(jan|feb|m[aä]r|apr|ma[iy]|ju[nl]|aug|se
 HEXADECIMAL: Final = "([0-9a-f]+)"
 _HEX_DIGITS: Final = 4
 _EPOCH_DIGITS: Final = 9  # of seconds since 1970
-_FINE_DIGITS: Final = 3  # so many digits of a fraction make a smaller number a time
+_FINE_DIGITS: Final = 3  # with so many digits of a fraction, a smaller number is a time too
 _SHORTEST_S, _HALF_DAY_S, _DAY_S = Fraction(1, 1000), 43_200, 86_400
 
 
 def natural_order(files: Sequence[Path]) -> list[Path]:
-    """Return files in order of the numbers in their names; the rest is text, without case.
+    """Return files in order of the numbers in their names; the rest is compared as text, without case.
 
-    After a number of nine digits and more, which is a time, a point begins a fraction: `str(time.time())`
-    leaves out zeros at the end. After a smaller one it does where the lengths of all fractions say so
-    (`0.05`, `0.1`); else the two are numbers of their own, so that version 1.2 comes before 1.10. Names of
-    four and more hexadecimal digits, all of one length, are one number each.
+    After a number of at least nine digits, which is a time, a point begins a fraction: `str(time.time())`
+    omits trailing zeros. After a smaller one it does if the lengths of all fractions suggest so (`0.05`,
+    `0.1`); else the two are numbers of their own, so that version 1.2 comes before 1.10. If all names are
+    hexadecimal, of one length and at least four digits, each is one number.
     """
     if are_hexadecimal(files):
         return sorted(files, key=lambda file: (file.stem.lower(), file.name))
@@ -69,7 +69,7 @@ def natural_order(files: Sequence[Path]) -> list[Path]:
 
 
 def are_hexadecimal(files: Sequence[Path]) -> bool:
-    """Return whether all names are hexadecimal numbers of one length, of four digits and more."""
+    """Return whether all names are hexadecimal numbers of one length, of at least four digits."""
     stems = [file.stem.lower() for file in files]
     lengths = {len(stem) for stem in stems}
     return (
@@ -80,7 +80,7 @@ def are_hexadecimal(files: Sequence[Path]) -> bool:
 
 
 def _has_fractions(files: Sequence[Path]) -> bool:
-    """Return whether what follows points in names is of several lengths, as fractions are, not versions."""
+    """Return whether the digits after points in names vary in length like fractions, not like versions."""
     fractions = [digits for file in files for digits in re.findall(r"\d\.(\d+)", file.stem)]
     if len({len(digits) for digits in fractions}) < 2:
         return False
@@ -90,12 +90,12 @@ def _has_fractions(files: Sequence[Path]) -> bool:
 
 
 def times_in_names(files: Sequence[Path]) -> list[Fraction] | None:
-    """Return the times in seconds that the names of pictures are, such as `1305031102.175304.png`.
+    """Return the times in the names of pictures, in seconds, such as `1305031102.175304.png`.
 
-    Numbers of 13, 16 and 19 digits are milliseconds, microseconds and nanoseconds since 1970; a time of the
-    day with a fraction, and maybe a date (`20240131_235959_950`, `2024-01-31T23:59:59.95`, `235959.950`), or
-    seconds and their fraction in two numbers (`1305031102_175304000`), are times too. None where a name holds
-    no time, or several, or they do not rise.
+    Numbers of 13, 16 and 19 digits are milliseconds, microseconds and nanoseconds since 1970. A time of day
+    with a fraction, with or without a date (`20240131_235959_950`, `2024-01-31T23:59:59.95`, `235959.950`),
+    and seconds and their fraction as two numbers (`1305031102_175304000`) are times too. None if a name holds
+    no time, or several, or the times do not rise.
     """
     if (split_s := _split_times(files)) is not None:
         return split_s
@@ -117,22 +117,22 @@ def times_in_names(files: Sequence[Path]) -> list[Fraction] | None:
 
 
 def _are_frames(times_s: Sequence[Fraction]) -> bool:
-    """Tell whether times rise as those of frames do, pauses or not; a clock of no day may pass midnight."""
+    """Return whether times rise like those of frames; without a date, a gap of half a day is midnight."""
     steps_s = [later - earlier for earlier, later in pairwise(times_s)]
     is_of_a_day = times_s[-1] >= _DAY_S or max(steps_s) < _HALF_DAY_S
     return min(steps_s) > 0 and _SHORTEST_S <= median_low(steps_s) <= _DAY_S and is_of_a_day
 
 
 def _split_times(files: Sequence[Path]) -> list[Fraction] | None:
-    """Return the times that names hold in several numbers; what counts by ones at their end is no time.
+    """Return the times that names hold in several numbers, if any; a last number that counts by ones is none.
 
-    Nor is what stays within one second, where no date says that it is one: numbers of scene, camera and shot.
+    Without a date, nor are numbers that stay within one second: they may be scene, camera and shot.
     """
     for found, whole_s in _clocks_in_names(_CLOCKS, files):
         words = [match.groupdict() for match in found]
         rests = [one["rest"] or one.get("fraction") or "" for one in words]
         if len({len(one["rest"] or "") for one in words}) > 1 or 2 * rests.count("") > len(rests):
-            continue  # Python leaves out a fraction of 0
+            continue  # a few may be empty: Python omits a fraction of 0
         tick_s = Fraction(1, 10 ** max(map(len, rests)))
         if "hour" in words[0] and "year" not in words[0] and whole_s[0] == whole_s[-1]:
             continue
@@ -144,9 +144,9 @@ def _split_times(files: Sequence[Path]) -> list[Fraction] | None:
 
 
 def seconds_in_names(files: Sequence[Path]) -> list[int] | None:
-    """Return the whole seconds since 1970 that names end with: a date and a time of the day, or their number.
+    """Return the whole seconds since 1970 at the end of names: a date and time of day, or one number.
 
-    None where they are none, do not rise, or a number follows, which counts better.
+    None if there are none, they do not rise, or another number follows, which counts frames better.
     """
     for found, times_s in _clocks_in_names(_WHOLE_SECONDS, files):
         if not any(re.search(r"\d", one.string[one.end() :]) for one in found):
@@ -157,7 +157,7 @@ def seconds_in_names(files: Sequence[Path]) -> list[int] | None:
 def _clocks_in_names(
     patterns: Iterable[re.Pattern[str]], files: Sequence[Path]
 ) -> Iterator[tuple[list[re.Match[str]], list[int]]]:
-    """Yield, for each pattern that all names of several have, where it is found and its whole seconds."""
+    """Yield the matches and their whole seconds for each pattern that is in all names, at least two."""
     for pattern in patterns:
         matches = takewhile(bool, (pattern.search(file.stem) for file in files))
         found = [match for match in matches if match is not None]
@@ -177,9 +177,9 @@ def _seconds(match: re.Match[str]) -> int:
 
 
 def are_in_time(stems: Collection[str]) -> bool:
-    """Tell whether numbers in names rise with time.
+    """Return whether numbers in names rise with time.
 
-    Not where months are words or follow days, PM follows AM, or a clock without a day passes midnight.
+    They may not if months are words or follow days, AM turns to PM, or a clock without a day passes midnight.
     """
     if len({month[1] for stem in stems if (month := _MONTH.search(stem.lower())) is not None}) > 1:
         return False

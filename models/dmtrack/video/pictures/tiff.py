@@ -1,6 +1,6 @@
-"""The pictures of a TIFF, each by itself, so that one of many is decoded without those before it.
+"""The single pictures of a TIFF, so that one of many is decoded without those before it.
 
-Source: TIFF 6.0, section 2 (directories); BigTIFF; libtiff's `tiff.h` (packings).
+Source: TIFF 6.0, section 2 (directories); BigTIFF; libtiff's `tiff.h` (compressions).
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION = 258, 259, 262, 274
 _CHANNELS, _PLANES, _ALPHA, _FORMAT = 277, 284, 338, 339
 _PACKED_BITS: Final = (10, 12, 14)
 _JPEG_OF_1992: Final = 6  # whose tables lie anywhere in the file
-_PARTS: Final = {273: 279, 324: 325, 513: 514}  # where the parts of a picture lie, and how long they are
-_DIRECTORIES: Final = (330, 34665, 34853, 40965)  # of smaller pictures, of EXIF
-_FORMS: Final = {3: "H", 4: "I", 16: "Q"}  # how whole numbers are written, by their kind
+_PARTS: Final = {273: 279, 324: 325, 513: 514}  # tags: offsets of a picture's parts, their lengths
+_DIRECTORIES: Final = (330, 34665, 34853, 40965)  # tags of further directories: smaller pictures, EXIF
+_FORMS: Final = {3: "H", 4: "I", 16: "Q"}  # `struct` formats of integers, by TIFF type
 _SIZES: Final = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _BITS_OF_HALF, _FLOATS, _APART, _WITH_ALPHA, _MOST_CHANNELS, _MULTIPLIED = 16, 3, 2, 2, 4, 1
 _NOT_UNPACKED: Final = {34712: "JPEG 2000", 34887: "LERC", 34925: "LZMA", 50000: "ZSTD", 50001: "WebP"}
 
 
 class _Layout(NamedTuple):
-    head: int  # where the place of the first directory stands
-    place: str  # how places are written, after the order of bytes
-    length: str  # how the number of a directory's entries is written
+    head: int  # where the offset of the first directory stands
+    place: str  # `struct` format of an offset, after the byte order
+    length: str  # `struct` format of the number of a directory's entries
     entry: int  # bytes of an entry, which ends with its value
 
     def entries(self, data: bytes | mmap, at: int) -> range:
-        """Return where the entries of a directory begin; the place of the next directory stands behind."""
+        """Return the offsets of a directory's entries; that of the next directory stands at their `stop`."""
         (count,) = struct.unpack_from(self.length, data, at)
         begin = at + struct.calcsize(self.length)
         return range(begin, begin + count * self.entry, self.entry)
@@ -49,11 +49,11 @@ _LAYOUTS: Final = {
 
 
 def directories(file: Path) -> tuple[int, ...]:
-    """Return where the directory of each picture stands; nothing of what is no TIFF, or cannot be read."""
+    """Return the offset of each picture's directory; none if the file is no TIFF, or cannot be read."""
     try:
         stat = file.stat()
         return _directories(file, stat.st_size, stat.st_mtime_ns)
-    except OSError:  # said when it is read
+    except OSError:  # reported when it is read
         return ()
 
 
@@ -75,7 +75,7 @@ def _directories(file: Path, size: int, _: int) -> tuple[int, ...]:
 
 
 def page_bytes(file: Path, page: int) -> bytes:
-    """Return picture number `page`, from 0, as a file of its own; however large the file, OpenCV reads that.
+    """Return picture `page`, from 0, as a file of its own, which OpenCV reads however large the whole is.
 
     `FormatError`: there is no such picture, or it is damaged; `OSError`: it cannot be read.
     """
@@ -136,9 +136,9 @@ def _numbers(entry: tuple[int, int, bytes], order: str) -> tuple[int, ...]:
 
 
 def spare_bits(data: bytes) -> int:
-    """Return by how many bits counts of 10, 12 or 14 bits are moved up: OpenCV makes 16 of them.
+    """Return by how many bits OpenCV shifts up counts of 10, 12 or 14 bits, to make them 16 bits.
 
-    0 for what is no TIFF of one channel.
+    0 for any picture but a TIFF of one channel with such counts.
     """
     numbers = _first_numbers(data)
     bits = numbers.get(_BITS, 0) if numbers.get(_CHANNELS, 1) == 1 else 0
@@ -146,18 +146,18 @@ def spare_bits(data: bytes) -> int:
 
 
 def is_of_one_bit(data: bytes) -> bool:
-    """Return whether this is a TIFF of black and white alone, of which a whole row may take a bit."""
+    """Return whether this is a TIFF of one bit per pixel, of which a whole row may take only a bit."""
     numbers = _first_numbers(data)
     return bool(numbers) and numbers.get(_BITS, 1) * numbers.get(_CHANNELS, 1) == 1
 
 
 def is_turned(data: bytes | mmap) -> bool:
-    """Return whether a TIFF, or EXIF, which is one, says to turn or mirror its picture."""
+    """Return whether a TIFF, or EXIF data (in the same format), says to turn or mirror the picture."""
     return 1 < _first_numbers(data).get(_ORIENTATION, 1) <= 8
 
 
 def is_reversed(data: bytes | mmap) -> bool:
-    """Return whether a TIFF says that its lowest count is white, and OpenCV leaves its counts so."""
+    """Return whether a TIFF of more than 8 bits says that 0 is white; OpenCV leaves such counts alone."""
     numbers = _first_numbers(data)
     return numbers.get(_PHOTOMETRIC) == 0 and numbers.get(_BITS, 1) > 8
 
@@ -168,9 +168,9 @@ def is_multiplied(data: bytes) -> bool:
 
 
 def as_stored(data: bytes) -> bytes | bytearray:
-    """Return a picture file without what it says of turning it and of alpha, which OpenCV obeys in TIFF.
+    """Return a picture file with a TIFF's orientation and alpha tags reset, which OpenCV would obey.
 
-    `FormatError`: it is a TIFF that OpenCV cannot unpack, or misreads.
+    `FormatError`: it is a TIFF that OpenCV cannot decompress, or misreads.
     """
     entries = list(_first_entries(data))
     if what := _not_read(_first_numbers(data)):
@@ -183,7 +183,7 @@ def as_stored(data: bytes) -> bytes | bytearray:
 
 
 def _not_read(numbers: dict[int, int]) -> str:
-    """Return what a TIFF of such numbers is, and how to save it; nothing for one that is read."""
+    """Return why a TIFF with such tags is not read, and how to save it; an empty string if it is read."""
     bits, channels = numbers.get(_BITS, 1), numbers.get(_CHANNELS, 1)
     if packing := _NOT_UNPACKED.get(numbers.get(_COMPRESSION, 1)):
         return f"packed by {packing} is not read: save it as LZW or PNG"
@@ -197,12 +197,12 @@ def _not_read(numbers: dict[int, int]) -> str:
 
 
 def _first_numbers(data: bytes | mmap) -> dict[int, int]:
-    """Return the first number of each entry of the first picture, by tag, if it is a TIFF."""
+    """Return the first number of each entry of a TIFF's first picture, by tag; none for other files."""
     return {tag: struct.unpack_from(form, data, place)[0] for tag, form, place in _first_entries(data)}
 
 
 def _first_entries(data: bytes | mmap) -> Iterator[tuple[int, str, int]]:
-    """Yield tag, form and place of the first number of each entry of the first picture, if it is a TIFF."""
+    """Yield tag, `struct` format and offset of the first number of each entry of a TIFF's first picture."""
     layout = _LAYOUTS.get(data[:4])
     if layout is None:
         return
