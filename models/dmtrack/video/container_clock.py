@@ -64,7 +64,7 @@ class ClockFacts:
 
     @property
     def mean_rate(self) -> Fraction | None:
-        """Pictures a second over the whole stream."""
+        """Frames a second over the whole stream."""
         span_s = self.last_s - self.first_s
         return (self.frames - 1) / span_s if self.frames > 1 and span_s else None
 

@@ -73,6 +73,8 @@ def inspect_pair(
     Raises:
         VideoError: A stream cannot be opened.
         DecodeError: A stream cannot be decoded.
+        FormatError: A file of time stamps is unusable, or is for another number of frames.
+        ConfigError: One picture is to be split, and there are two streams.
     """
     options = options or PairingOptions()
     second = options.second(Path(rgb), None if aux is None else Path(aux))

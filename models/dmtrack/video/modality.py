@@ -37,7 +37,7 @@ _LONG_WORDS: Final = {
     Modality.DEPTH: ("depth",),
     Modality.EVENT: ("event",),
 }
-"""Recognised at the start or the end of a word (`depthmap`, `rawdepth`)."""
+"""Recognised at the start or, but for `event`, the end of a word (`depthmap`, `rawdepth`)."""
 _WHOLE_WORDS: Final = {
     Modality.THERMAL: ("ir", "tir", "rgbt", "rgbtir"),
     Modality.DEPTH: ("rgbd",),

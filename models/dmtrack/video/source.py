@@ -20,7 +20,7 @@ DEFAULT_FRAME_RATE: Final = Fraction(30)  # frames a second of streams that have
 
 
 class ClosedOnExit(ABC):
-    """Base of what has `close`: leaving a `with` block closes it."""
+    """Base of classes with `close`: leaving a `with` block calls it."""
 
     __slots__ = ()
 

@@ -113,7 +113,7 @@ def _require_video_file(path: Path) -> None:
         raise VideoError("the file is empty", where=path)
     require_known(path)
     if path.suffix.lower() in IMAGE_SUFFIXES and (pages := picture_count(path)) < 2:
-        if not pages:  # a TIFF lists its pictures at its end, which is missing
+        if not pages:  # a TIFF may list its pictures at its end, which is then missing
             kind = "FLIR" if path.suffix.lower() in FLIR_SUFFIXES else "TIFF"
             raise VideoError(f"this is no whole {kind} recording", where=path)
         raise VideoError(

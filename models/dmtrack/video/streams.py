@@ -51,10 +51,10 @@ _SPARE_FRAMES: Final = 4
 
 
 class Sync(StrEnum):
-    """What two frames must share to belong together.
+    """How frames of two streams are matched.
 
-    `PTS` is the nearest time within the largest skew, `NEAREST` the nearest however far it lies,
-    `INDEX` the same place in their streams.
+    `PTS` takes the frame nearest in time within the largest skew, `NEAREST` the nearest however far
+    it lies, `INDEX` the frame with the same index.
     """
 
     PTS = "pts"

@@ -1,4 +1,4 @@
-"""`LiveAddress`: where a live stream comes from, as a person writes it."""
+"""`LiveAddress`: where a live stream comes from, as a user writes it."""
 
 from __future__ import annotations
 

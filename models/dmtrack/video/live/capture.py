@@ -48,7 +48,7 @@ class Captured:
 
     # On `time.perf_counter`, less the fixed time for which libav is known to hold frames of the stream back
     arrival_s: float
-    stamp_s: float | None  # what the stream says about its time; None if nothing
+    stamp_s: float | None  # time stamp of the stream, if it has one
     picture: VideoFrame | Pixels  # the decoded frame, or pixels
 
 

@@ -95,7 +95,7 @@ class Radiometry:
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """What the camera says of a picture."""
+    """What the camera states about a picture."""
 
     radiometry: Radiometry | None = None  # what converts its counts to degrees; None if incomplete
     time_ns: int | None = None  # when it was taken, since 1970; None if not stated

@@ -15,7 +15,7 @@ _FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xF7})  # frame headers: bit
 _JPEG_2000, _BITS_AT = b"\xff\x4f\xff\x51", 42  # source: ISO/IEC 15444-1, A.5.1 (Ssiz)
 _BLOCK: Final = 8
 _FILLED: Final = 128
-_SEEN_AT: Final = ((2, 2), (2, 5), (5, 2), (5, 5))  # in a block, off its edges, where neighbours show
+_SEEN_AT: Final = ((2, 2), (2, 5), (5, 2), (5, 5))  # in a block, off the edges that neighbours tint
 
 
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:

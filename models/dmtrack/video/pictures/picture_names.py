@@ -117,7 +117,7 @@ def times_in_names(files: Sequence[Path]) -> list[Fraction] | None:
 
 
 def _are_frames(times_s: Sequence[Fraction]) -> bool:
-    """Return whether times rise like those of frames; without a date, a gap of half a day is midnight."""
+    """Return whether times rise like those of frames; False if a clock without a date passes midnight."""
     steps_s = [later - earlier for earlier, later in pairwise(times_s)]
     is_of_a_day = times_s[-1] >= _DAY_S or max(steps_s) < _HALF_DAY_S
     return min(steps_s) > 0 and _SHORTEST_S <= median_low(steps_s) <= _DAY_S and is_of_a_day

@@ -18,7 +18,7 @@ from dmtrack.errors import FormatError, translated
 _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION = 258, 259, 262, 274
 _CHANNELS, _PLANES, _ALPHA, _FORMAT = 277, 284, 338, 339
 _PACKED_BITS: Final = (10, 12, 14)
-_JPEG_OF_1992: Final = 6  # whose tables lie anywhere in the file
+_JPEG_OF_1992: Final = 6  # its tables may lie anywhere in the file
 _PARTS: Final = {273: 279, 324: 325, 513: 514}  # tags: offsets of a picture's parts, their lengths
 _DIRECTORIES: Final = (330, 34665, 34853, 40965)  # tags of further directories: smaller pictures, EXIF
 _FORMS: Final = {3: "H", 4: "I", 16: "Q"}  # `struct` formats of integers, by TIFF type
@@ -146,7 +146,7 @@ def spare_bits(data: bytes) -> int:
 
 
 def is_of_one_bit(data: bytes) -> bool:
-    """Return whether this is a TIFF of one bit per pixel, of which a whole row may take only a bit."""
+    """Return whether this is a TIFF of one bit per pixel: compressed, a whole row may take a single bit."""
     numbers = _first_numbers(data)
     return bool(numbers) and numbers.get(_BITS, 1) * numbers.get(_CHANNELS, 1) == 1
 
