@@ -33,7 +33,7 @@ from dmtrack.video.track_choice import TrackChoice, TrackInfo, TrackKind, TrackP
 
 _SUFFIXES: Final = frozenset({".bag", ".db3", ".mcap"})
 _FOLDER_RECORD: Final = "metadata.yaml"
-"""What `ros2 bag record` writes beside its files; they are one recording."""
+"""`ros2 bag record` writes this file into the folder; the folder is one recording."""
 MAX_CONSECUTIVE_DAMAGED: Final = 100
 _PICTURE_TYPES: Final = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 _EVENT_TYPES: Final = (
@@ -47,7 +47,7 @@ _TIME_BASE: Final = Fraction(1, _NS_PER_S)
 _LOGGER = logging.getLogger(__name__)
 _HEAD_BYTES: Final = 12
 _DEPTH_HEADER_BYTES: Final = 12
-"""`compressedDepth` puts its quantisation before the PNG: a depth of `a / (count - b)` metres for `32FC1`."""
+"""`compressedDepth` has a header before the PNG. For `32FC1` it says a, b: `a / (count - b)` metres."""
 
 _COLOUR: Final = {
     "rgb8": (3, None),
@@ -60,7 +60,7 @@ _COLOUR: Final = {
     "yuyv": (2, cv2.COLOR_YUV2RGB_YUY2),
     "yuv422_yuy2": (2, cv2.COLOR_YUV2RGB_YUY2),
 }
-"""Encoding -> bytes a pixel, and OpenCV's conversion to RGB."""
+"""Encoding -> bytes per pixel, and OpenCV's conversion to RGB."""
 _GREY: Final = {
     "mono8": "u1",
     "8uc1": "u1",
@@ -73,7 +73,7 @@ _GREY: Final = {
 
 
 def is_bag(path: Path) -> bool:
-    """Return whether a path is a bag by its name: a file of one, or a folder that ROS 2 recorded."""
+    """Return whether a path is a bag: a file with a bag's suffix, or a folder that ROS 2 recorded."""
     if not path.is_dir():
         return path.suffix.lower() in _SUFFIXES
     return (path / _FOLDER_RECORD).is_file() and any(
@@ -84,13 +84,12 @@ def is_bag(path: Path) -> bool:
 class BagReader(FrameSource):
     """The pictures of one topic, read once from front to back.
 
-    A frame's time is the one in its message's header (the camera's), or else the time it was recorded.
-    Messages that are damaged, or whose picture differs in size or kind from the first one's, are skipped
-    and counted.
+    A frame's time is the camera's, from the message header, or else the time of recording. A message is
+    skipped and counted if it is damaged, or its picture differs in size or type from the first one.
 
-    It is a `.bag`, `.db3` or `.mcap` file, or the folder of a ROS 2 bag; `stream` counts picture topics from
-    0 in the order of the file, or says how to pick one. `VideoError`: `rosbags` is missing, the file is no
-    whole bag, or it has no such topic; `DecodeError`: the topic has no picture that can be read.
+    `path` is a `.bag`, `.db3` or `.mcap` file, or the folder of a ROS 2 bag; `stream` is the number of the
+    picture topic, from 0 in the order of the file, or picks one. `VideoError`: `rosbags` is missing, the bag
+    is incomplete, or it has no such topic; `DecodeError`: no picture of the topic can be read.
     """
 
     def __init__(self, path: Path, *, stream: int | TrackPicker = 0) -> None:
@@ -113,7 +112,7 @@ class BagReader(FrameSource):
         return self._damaged
 
     def _read(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
-        """Yield the frames; `DecodeError` where `MAX_CONSECUTIVE_DAMAGED` messages in a row are of no use."""
+        """Yield the frames; `DecodeError`: `MAX_CONSECUTIVE_DAMAGED` messages in a row cannot be used."""
         for index, pts, pixels, _ in self._frames():
             elapsed_s = (pts - self.info.start_pts) * _TIME_BASE
             if end is not None and end.is_reached(index, elapsed_s):
@@ -122,14 +121,14 @@ class BagReader(FrameSource):
                 yield Frame(index, pts, _TIME_BASE, pixels)
 
     def stamps(self) -> Sequence[int]:
-        """Return the stamps of all pictures, from the heads of their messages.
+        """Return the time stamps of all pictures in ns, read from the message headers without decoding.
 
         `DecodeError`: the bag is damaged.
         """
         found: list[int] = []
         for recorded_ns, data in self._messages():
             if len(data) >= _HEAD_BYTES:
-                seconds, ns = struct.unpack_from("<iI", data, 4)  # in ROS 1 and in CDR alike
+                seconds, ns = struct.unpack_from("<iI", data, 4)  # the same place in ROS 1 and in CDR
                 found.append(_later(seconds * _NS_PER_S + ns or recorded_ns, found[-1] if found else None))
         return found
 
@@ -148,14 +147,14 @@ class BagReader(FrameSource):
         return tracks[track.number]
 
     def _first(self) -> tuple[int, Pixels, str]:
-        """Return stamp, pixels and encoding of the first picture; damage is counted when it is read again."""
+        """Return time stamp in ns, pixels and encoding of the first picture, and reset the damage count."""
         for _, start_ns, pixels, encoding in self._frames():
             self._damaged = 0
             return start_ns, pixels, encoding
         raise DecodeError(f"no picture of {self._topic.topic} can be read: {self._reason}", where=self._path)
 
     def _frames(self) -> Iterator[tuple[int, int, Pixels, str]]:
-        """Yield index, stamp in ns, pixels and encoding of every picture that can be used."""
+        """Yield index, time stamp in ns, pixels and encoding of every usable picture."""
         index = in_a_row = 0
         last_ns: int | None = None
         for recorded_ns, data in self._messages():
@@ -189,7 +188,7 @@ class BagReader(FrameSource):
         kind = kind or self._topic.msgtype
         if self._is_ros2:
             return self._typestore.deserialize_cdr(data, kind)
-        # not `deserialize_ros1`: the RealSense recorder appends the unit of depth, and that one refuses more
+        # not the store's `deserialize_ros1`: it refuses the depth unit that the RealSense recorder appends
         definition = self._typestore.get_msgdef(kind)
         return definition.deserialize_ros1(data, 0, definition.cls, self._typestore)[0]
 
@@ -232,7 +231,7 @@ class BagReader(FrameSource):
         )
 
     def _intrinsics(self) -> Intrinsics | None:
-        """Return what the `camera_info` says whose topic is nearest to that of the pictures, if one is."""
+        """Return the intrinsics from the `camera_info` topic nearest to the pictures'; None if unclear."""
 
         def nearness(connection: Any) -> int:  # noqa: ANN401
             parts = zip(connection.topic.split("/"), self._topic.topic.split("/"), strict=False)
@@ -248,19 +247,19 @@ class BagReader(FrameSource):
                 message = self._message(data, found[0].msgtype)
                 matrix = message.k if self._is_ros2 else message.K
                 return of_numbers([float(cell) for cell in matrix], (int(message.width), int(message.height)))
-        except FormatError as error:  # a camera that was not calibrated says zeros
+        except FormatError as error:  # an uncalibrated camera writes zeros
             _LOGGER.info("%s", error)
             return None
 
     def _recorded_ns(self) -> int:
-        """Return how long the topic was recorded; where only that is known, how long the bag was."""
+        """Return the duration of the topic in ns, or that of the bag where the topic has no index."""
         index = getattr(self._log, "indexes", {}).get(self._topic.id, [])
         if index:
             return int(index[-1].time - index[0].time)
         return int(self._log.end_time - self._log.start_time)
 
     def _stated_unit_mm(self) -> Fraction | None:
-        """Return the unit of depth that a RealSense recorder wrote beside the sensor's topics."""
+        """Return the depth unit in mm that a RealSense recorder stored with the sensor; None without one."""
         sensor = re.match(r"(/device_\d+/sensor_\d+)/Depth_\d+/", self._topic.topic)
         if sensor is None:
             return None
@@ -280,7 +279,7 @@ class BagReader(FrameSource):
 
 
 def bag_tracks(log: Any) -> list[tuple[TrackInfo, Any]]:  # noqa: ANN401 - `rosbags` is optional
-    """Return the topics of a bag that can be streams: those of pictures, then those of events."""
+    """Return the topics that can be streams, each with its connection: first pictures, then events."""
     pictures = [one for one in log.connections if one.msgtype in _PICTURE_TYPES]
     events = [one for one in log.connections if one.msgtype in _EVENT_TYPES]
     kinds = [kind_of_track(one.topic) for one in pictures] + [TrackKind.EVENT] * len(events)
@@ -289,7 +288,7 @@ def bag_tracks(log: Any) -> list[tuple[TrackInfo, Any]]:  # noqa: ANN401 - `rosb
 
 
 def open_log(path: Path) -> tuple[Any, Any]:
-    """Open a bag, with the types of its messages; `VideoError`: it is not whole, or `rosbags` is missing."""
+    """Open a bag; return it and its type store. `VideoError`: it is incomplete, or `rosbags` is missing."""
     is_ros2 = path.suffix.lower() != ".bag"
     try:
         module = importlib.import_module("rosbags.rosbag2" if is_ros2 else "rosbags.rosbag1")
@@ -310,7 +309,7 @@ def open_log(path: Path) -> tuple[Any, Any]:
 
 
 def _later(stamp_ns: int, last_ns: int | None) -> int:
-    """Return a stamp that is later than the one before."""
+    """Return the stamp, raised to just after the previous one where it is not later."""
     return stamp_ns if last_ns is None or stamp_ns > last_ns else last_ns + 1
 
 
@@ -320,7 +319,7 @@ def _kinds(connections: list[Any]) -> str:
 
 
 def _picture(message: Any) -> np.ndarray:  # noqa: ANN401 - `rosbags` makes its types as it runs
-    """Return `(H, W, 3)` uint8 RGB, or `(H, W)` uint8, uint16 or float32, of either kind of message."""
+    """Decode an `Image` or `CompressedImage`: `(H, W, 3)` uint8 RGB, or `(H, W)` uint8, uint16, float32."""
     name = _encoding(message).lower()
     if hasattr(message, "format"):
         return _decompressed(name, memoryview(message.data))
@@ -364,6 +363,6 @@ def _samples(message: Any, dtype: np.dtype[Any], channels: int) -> np.ndarray:  
 
 
 def unit_mm(metres: float) -> Fraction | None:
-    """Return a unit of depth, as a camera states it in single precision, in millimetres."""
+    """Convert a depth unit from metres to millimetres, undoing single precision; None outside 0 to 1 m."""
     unit = Fraction(f"{metres:.6g}") * 1000 if 0 < metres < 1 else Fraction(0)
     return unit or None

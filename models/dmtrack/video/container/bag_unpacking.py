@@ -1,7 +1,7 @@
-"""What a bag claims costs no memory: parts are unpacked up to a size, and lengths read up to the file's.
+"""Bounds on the memory that a bag can claim: unpacked chunks have a limit, and so has each read.
 
-`rosbags` unpacks a chunk whole, 20 kB of zeros well packed to gigabytes, and asks for as many bytes as a
-damaged length says.
+`rosbags` itself unpacks a chunk whole (20 kB can become gigabytes of zeros), and asks for as many bytes as a
+damaged length field says.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from typing import Any, Final, Self
 from dmtrack.errors import FormatError
 
 MOST_CHUNK_BYTES: Final = 256 << 20
-"""Recorders close a chunk after 0.8 to 5 MB and the message that goes beyond it."""
+"""Recorders close a chunk with the message that takes it beyond 0.8 to 5 MB."""
 _MOST_FILE_RATIO: Final = 64
 _TOO_LARGE: Final = "a part of the bag unpacks to more than a recorder writes"
 
 
 class BagPath(type(Path())):  # type: ignore[misc]  # only from Python 3.12 on may it be `Path` itself
-    """The path of a bag; what it opens never asks for more bytes than the file has."""
+    """The path of a bag; files opened through it never read more bytes than they have."""
 
     def open(self, mode: str = "r", *more: Any, **named: Any) -> Any:  # noqa: ANN401 - as a path does
-        """Open the file to be read."""
+        """Open the file; in mode `rb` with bounded reads."""
         return _BoundedReader(FileIO(self)) if mode == "rb" else super().open(mode, *more, **named)
 
 
 class _BoundedReader(BufferedReader):
-    """A file whose size bounds each read."""
+    """A file that limits each read to its own size."""
 
     def __init__(self, raw: FileIO) -> None:
         super().__init__(raw)
         self._most = os.fstat(raw.fileno()).st_size
 
     def read(self, size: int | None = -1) -> bytes:
-        """Read so many bytes, or all."""
+        """Read up to `size` bytes, or all."""
         return super().read(size if size is None else min(size, self._most))
 
 
 def bound_unpacking() -> None:
-    """Put bounds on what `rosbags` unpacks, where it is there; doing so twice is harmless."""
+    """Limit what `rosbags`, if installed, unpacks. Doing so twice is harmless."""
     with suppress(ImportError):
         import lz4.frame
 
@@ -64,7 +64,7 @@ def bound_unpacking() -> None:
 
 
 def _bounded(decompressor: Callable[[], Any]) -> Callable[..., bytes]:
-    """Return what unpacks the frames of `decompressor`, with the arguments that `rosbags` gives."""
+    """Return a bounded function that unpacks all frames of its data, called as `rosbags` does."""
 
     def unpacked(data: bytes, _claimed: int = 0) -> bytes:
         parts, room = [], MOST_CHUNK_BYTES
@@ -81,7 +81,7 @@ def _bounded(decompressor: Callable[[], Any]) -> Callable[..., bytes]:
 
 
 class _BoundedFile:
-    """A compressed file that is read up to a multiple of its size."""
+    """A compressed file whose unpacked length is limited to a multiple of its size."""
 
     def __init__(self, unpacked: Any, packed: Any) -> None:  # noqa: ANN401 - untyped
         self._unpacked = unpacked

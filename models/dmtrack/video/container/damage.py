@@ -1,7 +1,7 @@
-"""`DamageCount`: packets that are damaged, also those of which a decoder does not tell.
+"""`DamageCount`: counts damaged packets, also those that a decoder does not report.
 
-Of many codecs libav decodes anything to some picture. What is damaged then is told by check sums of FFV1 and
-of Matroska, by bytes that H.264 and HEVC never write, and by the counters of transport streams.
+With many codecs libav decodes even damaged data to some picture. Damage then shows in the check sums of FFV1
+and Matroska, in bytes that H.264 and HEVC never write, and in the counters of transport streams.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 PICTURES: Final = {"h264": frozenset({1, 2, 3, 4, 5}), "hevc": frozenset(range(32))}
-"""Types of units that hold a picture, or a part of it. Source: ITU-T H.264, H.265."""
+"""Types of NAL units that hold a picture or a part of one. Source: ITU-T H.264, H.265."""
 _LOST: Final = b"\0\0\0"
-"""What no unit holds but at its end; lost bytes are often zeros. Source: ITU-T H.264, H.265, 7.4.1."""
+"""A unit holds these bytes only at its end; lost bytes are often zeros. Source: ITU-T H.264, H.265, 7.4.1."""
 _FFV1, _FOOTER_BYTES = "ffv1", 8
 _REVERSED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 class DamageCount:
-    """Counts the damaged packets of a stream, each once, whoever tells of it.
+    """Counts the damaged packets of a stream, each once, whatever reports it.
 
-    `total` are those so far. `path` is that of the file; None: it is a live stream.
+    `total` is the count so far. `path` is the file; None for a live stream.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -40,7 +40,7 @@ class DamageCount:
         self._cut: int | None = None
 
     def add(self, stamp: int | None = None) -> None:
-        """Count a packet, by its time of presentation."""
+        """Count a damaged packet, unless one with the same presentation time was counted."""
         if stamp is None or stamp not in self._told:
             self.total += not self._is_told_ahead
             self._is_told_ahead = False
@@ -48,11 +48,11 @@ class DamageCount:
             self._told.add(stamp)
 
     def look_at(self, packet: Packet[VideoStream]) -> None:
-        """Count a packet that is to be decoded, if it tells."""
+        """Count a packet, before it is decoded, if its data or its container show damage."""
         if self._clusters is not None and packet.pos is not None and self._clusters.is_wrong(packet.pos):
             self.total += 1
-            self._is_told_ahead = True  # of a packet in it
-        if self._cut is not None and not packet.is_keyframe:  # before one, recordings may be joined
+            self._is_told_ahead = True  # a packet of this cluster may report the same damage
+        if self._cut is not None and not packet.is_keyframe:  # at a keyframe, recordings may be joined
             self.add(self._cut)
         self._cut = packet.pts if self._is_cut_next else None
         self._is_cut_next = packet.is_corrupt  # libav marks the packet before
@@ -60,7 +60,7 @@ class DamageCount:
             self.add(packet.pts)
 
     def look_at_decoded(self, frames: Iterable[VideoFrame]) -> None:
-        """Count frames of which the decoder tells, with the stamps that it gave them."""
+        """Count the frames that the decoder marked as corrupt, by its stamps."""
         for frame in frames:
             if frame.is_corrupt:
                 self.add(frame.pts)
@@ -68,7 +68,7 @@ class DamageCount:
     def _is_wrong(self, packet: Packet[VideoStream]) -> bool:
         context = packet.stream.codec_context
         codec = context.codec.canonical_name
-        if codec == _FFV1:  # of which libav tells the log alone
+        if codec == _FFV1:  # libav reports its damage only to the log
             is_right = has_right_sums(bytes(packet))
             self._has_sums |= is_right
             return self._has_sums and not is_right
@@ -79,7 +79,7 @@ class DamageCount:
 
 
 def has_right_sums(packet: bytes) -> bool:
-    """Return whether each slice of FFV1 has a check sum, and a right one; its footer says how long it is.
+    """Return whether every slice of an FFV1 packet has a correct check sum; slice footers give their sizes.
 
     Source: RFC 9043, section 4.9 (slice_size, slice_crc_parity); zlib takes the bits of a byte in reverse.
     """
@@ -93,7 +93,7 @@ def has_right_sums(packet: bytes) -> bool:
 
 
 def length_bytes(codec: str, extradata: bytes | None) -> int:
-    """Return how many bytes say the length of each unit in a packet; 0 where start codes part them.
+    """Return the size in bytes of the length field before each unit; 0 where start codes separate units.
 
     Source: ISO/IEC 14496-15, the decoder configuration records of AVC and HEVC.
     """
@@ -104,7 +104,7 @@ def length_bytes(codec: str, extradata: bytes | None) -> int:
 
 
 def units_of(packet: bytes, length: int) -> list[bytes]:
-    """Return the units of a packet of H.264 or HEVC that are whole, and not empty; see `length_bytes`."""
+    """Return the whole, non-empty units of an H.264 or HEVC packet; `length` is from `length_bytes`."""
     if not length:
         return [unit for unit in packet.split(b"\0\0\1")[1:] if unit]
     units, end = [], 0
@@ -115,5 +115,5 @@ def units_of(packet: bytes, length: int) -> list[bytes]:
 
 
 def unit_type(codec: str, unit: bytes) -> int:
-    """Return what a unit of H.264 or HEVC holds."""
+    """Return the type number of an H.264 or HEVC unit."""
     return unit[0] & 31 if codec == "h264" else unit[0] >> 1 & 63

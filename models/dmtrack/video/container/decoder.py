@@ -1,10 +1,10 @@
 """The frames of one stream of an opened file, decoded on the processor or on a CUDA device (NVDEC).
 
-`PacketDecoder` translates every exception of PyAV. `GpuDecoder` is for what a device decodes exactly as the
-processor does: 8-bit 4:2:0 H.264, HEVC and VP9. (AV1 is decoded by libdav1d, which knows no device.) The
-processor's decoder of the same file stands by, unread. At the first thing that is not in order, an error, a
-damaged packet, a stream that the device refuses, it begins at the front and leaves out the frames that were
-given: none is lost, and damage is counted as ever.
+`PacketDecoder` translates every exception of PyAV. `GpuDecoder` takes streams that a device decodes exactly
+as the processor does: 8-bit 4:2:0 H.264, HEVC and VP9. (AV1 is decoded by libdav1d, on the processor only.)
+A processor decoder of the same file stands by. At the first error, damaged packet, or refusal by the device,
+it decodes from the front and drops the frames that were already given: no frame is lost, and damage is
+counted as usual.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ MAX_CONSECUTIVE_DAMAGED: Final = 250
 """So many undecodable packets in a row end the reading: nothing after them can be trusted."""
 
 _SEARCHED_BYTES: Final = 1 << 12
-"""So much at least does libav pass over before it says that it has found no packet yet."""
+"""libav searches at least this far before it reports that it has found no packet yet."""
 _REORDERED: Final = 32
 _WITHOUT_TIMES: Final = frozenset({"avi"})
-"""Containers that store no time of presentation, only an order: what libav makes up is wrong for B-frames."""
+"""Containers that store an order but no presentation times; those that libav makes up fail with B-frames."""
 _NO_TIMES: Final = 0x80  # AVFMT_NOTIMESTAMPS of libav
 _JPEG: Final = "mjpeg"
 _MOVED_UP: Final = frozenset({"jpeg2000", "jpegls", _JPEG})
@@ -53,17 +53,17 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def has_times(container: InputContainer) -> bool:
-    """Return whether a file stores times at all; `.h264` and `.mjpeg` are pictures one after the other."""
+    """Return whether a container stores times at all; raw `.h264` and `.mjpeg` do not."""
     return not int(container.format.flags) & _NO_TIMES
 
 
 def demuxed(
     container: InputContainer, stream: VideoStream, on_damage: Callable[[Exception], None] = lambda _: None
 ) -> Iterator[Packet[VideoStream]]:
-    """Yield the packets of a stream, passing over what is none: zeros that a recorder left, damage.
+    """Yield the packets of a stream; skip zeros that a recorder left, damage, and streams that begin later.
 
-    So are packets of a stream that was not there when the file was opened, such as sound that comes later.
-    `on_damage` is told of each piece of damage; it may raise, and FFmpeg does where reading must end.
+    `on_damage` is called with each piece of damage and may raise. FFmpeg's errors pass through where too many
+    come in a row, or reading fails otherwise.
     """
     packets, idle = container.demux(stream), 0
     while True:
@@ -71,7 +71,7 @@ def demuxed(
             packet = next(packets)
         except StopIteration:
             return
-        except IndexError:  # PyAV's, of a stream that it does not know
+        except IndexError:  # PyAV raises it for a stream that began after opening, such as sound
             packets = container.demux(stream)
         except (av.error.BlockingIOError, av.error.InvalidDataError) as error:
             idle += 1
@@ -87,8 +87,8 @@ def demuxed(
 
 
 def packet_stamp(container: InputContainer, packet: Packet[VideoStream]) -> int | None:
-    """Return a packet's time of presentation; its place, where the container stores no more, or None."""
-    if not has_times(container):  # what libav says is made up
+    """Return a packet's presentation time; AVI: its place in order; None where there is no time."""
+    if not has_times(container):  # libav makes them up
         return None
     return packet.dts if container.format.name in _WITHOUT_TIMES else packet.pts
 
@@ -96,21 +96,20 @@ def packet_stamp(container: InputContainer, packet: Packet[VideoStream]) -> int 
 class PacketDecoder:
     """Turns packets into frames; skips, counts and bounds those that do not decode.
 
-    So far it has read `packets` of `read_bytes`, the last of which ends at `read_end` of the file, 0 where
-    that is not known; `damaged` of them did not decode cleanly, `damaged_in_a_row` with no frame after them.
-    `lead` are the times of presentation of those before the first frame came, `said_bits` is how many bits
-    the counts of these have where libav moves them up to 8 or 16; None of other codecs.
+    Attributes so far: `packets` read, their size `read_bytes`, and `read_end`, the byte of the file where the
+    last one ends (0: unknown); `damaged` packets, and `damaged_in_a_row`, those since the last frame; `lead`,
+    the presentation times of packets before the first frame; `said_bits`, the bits of the counts where libav
+    shifts them up to 8 or 16, None for other codecs.
 
-    `container` is opened, and at its start; `close` closes it. `begin` is the stamp of the packet to begin
-    with; None: the next one. If it is not found before another one from which decoding may begin, there are
-    no frames.
+    `container` is open and at its start; `close` closes it. `begin` is the stamp of the first packet to
+    decode; None: the next one. There are no frames if a later keyframe comes before it.
     """
 
     device = "cpu"  # where it decodes
 
     @property
     def reading(self) -> PacketDecoder:
-        """What reads the file."""
+        """The decoder that reads the file: this one."""
         return self
 
     @property
@@ -120,7 +119,7 @@ class PacketDecoder:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of pictures, as the stream says them now."""
+        """Width and height of the pictures in pixels, as the stream now states."""
         context = self._stream.codec_context
         return context.width, context.height
 
@@ -226,7 +225,7 @@ class PacketDecoder:
             self.damaged_in_a_row = 0
 
     def _seen_of(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
-        """Return what is left of a damaged JPEG, which libav gives only where it tells of no damage."""
+        """Decode what is left of a damaged JPEG: libav gives it only with error detection off."""
         strict = self._stream.codec_context
         if strict.name != _JPEG:
             return []
@@ -239,7 +238,7 @@ class PacketDecoder:
         return []
 
     def _dated(self, frames: list[VideoFrame]) -> list[VideoFrame]:
-        """Give frames the stamps of packets in their order, where the container stores no other time."""
+        """Give frames the packets' stamps, in order, where the container stores no presentation times."""
         if self._due is not None:
             for frame in frames:
                 frame.pts = self._due.popleft() if self._due else None
@@ -263,15 +262,15 @@ _CUDA: Final = "cuda"
 _CODECS: Final = frozenset({"h264", "hevc", "vp9"})
 _PIXEL_FORMATS: Final = frozenset({"yuv420p", "yuvj420p"})
 _FROM_DEVICE: Final = "nv12"
-"""How the device gives 8-bit 4:2:0: the same samples as `yuv420p`, the two colours interleaved."""
+"""The device's format for 8-bit 4:2:0: the samples of `yuv420p`, with U and V interleaved."""
 _TRIAL_SIDE: Final = 256
 
 
 class GpuDecoder:
-    """The frames of one stream, from a device or from the processor, the same ones in either case.
+    """Decodes one stream on a device, or on the processor where the device fails; the frames are the same.
 
-    `standby` decodes the file on the processor, `device` on the CUDA device `gpu`; nothing was read with
-    either.
+    `standby` decodes the file on the processor, `device` on the CUDA device number `gpu`; neither has read
+    anything yet.
     """
 
     def __init__(
@@ -292,7 +291,7 @@ class GpuDecoder:
 
     @property
     def reading(self) -> PacketDecoder:
-        """What reads the file now."""
+        """The decoder that reads the file now."""
         return self._on_device or self._standby
 
     @property
@@ -302,7 +301,7 @@ class GpuDecoder:
 
     @property
     def damaged_in_a_row(self) -> int:
-        """Of these, how many came last with no frame after them."""
+        """Damaged packets since the last frame."""
         return self._standby.damaged_in_a_row
 
     def first_frame(self) -> VideoFrame:
@@ -338,10 +337,10 @@ class GpuDecoder:
             return None
         if not self._given and frame.format.name != _FROM_DEVICE:
             raise _DeviceGivesUpError("it does not take this stream")
-        if (frame.width, frame.height) != device.size:  # libav leaves what is cut off on the left and on top
+        if (frame.width, frame.height) != device.size:  # libav does not crop on the left and on top
             raise _DeviceGivesUpError("it gives pictures of another size")
         self._given += 1
-        if frame.format.name != _FROM_DEVICE:  # libav went on without the device by itself
+        if frame.format.name != _FROM_DEVICE:  # libav fell back to the processor by itself
             return frame
         return self._reformatter.reformat(frame, format=self._pixel_format)
 
@@ -360,22 +359,22 @@ class _DeviceGivesUpError(Exception):
 
 
 def suits_gpu(context: VideoCodecContext) -> bool:
-    """Say whether a stream is of a kind that devices decode exactly as the processor does."""
+    """Return whether devices decode this kind of stream exactly as the processor does."""
     return context.name in _CODECS and context.pix_fmt in _PIXEL_FORMATS
 
 
 def accelerator(gpu: int) -> HWAccel:
-    """Return what makes libav decode on one CUDA device."""
+    """Return the setting that makes libav decode on one CUDA device."""
     return HWAccel(device_type=_CUDA, device=str(gpu), allow_software_fallback=True)
 
 
 def why_no_device(gpu: int = 0) -> str | None:
-    """Return why there is no such CUDA device for videos, within milliseconds; None if there is one."""
+    """Return why libav cannot use this CUDA device, within milliseconds; None if it can."""
     if _CUDA not in hwdevices_available():
         return "this PyAV was built without CUDA"
     try:
         accelerator(gpu).create(av.Codec("h264", "r"))
-    except PermissionError:  # what libav says where it does not find the driver's library
+    except PermissionError:  # libav raises it where the driver's library is missing
         return "there is no NVIDIA driver"
     except (av.error.FFmpegError, OSError) as error:
         return f"cuda:{gpu} cannot be opened: {reason_of(error)}"
@@ -383,7 +382,7 @@ def why_no_device(gpu: int = 0) -> str | None:
 
 
 def why_no_nvdec(gpu: int = 0) -> str | None:
-    """Return why a CUDA device does not decode H.264; None where it does: a picture was decoded on it."""
+    """Decode a trial picture on a CUDA device; return why it does not decode H.264, None if it does."""
     problem = why_no_device(gpu)
     if problem is not None:
         return problem
@@ -400,7 +399,7 @@ def why_no_nvdec(gpu: int = 0) -> str | None:
 
 
 def _trial_packets() -> list[Packet[VideoStream]]:
-    """Return one black picture in H.264."""
+    """Return the packets of one black H.264 picture."""
     context = av.CodecContext.create("libx264", "w")
     context.width = context.height = _TRIAL_SIDE
     context.pix_fmt = "yuv420p"

@@ -1,4 +1,4 @@
-"""Raw counts of 16 bits under names that libav does not know: `Y16 ` of UVC cameras, `Z16 ` of depth."""
+"""Raw 16-bit counts under codec names unknown to libav: `Y16 ` of UVC cameras, `Z16 ` of depth cameras."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ if TYPE_CHECKING:
 
 _COUNTS: Final = ("Y10 ", "Y12 ", "Y14 ", "Y16 ", "Z16 ")  # little endian, as Video4Linux calls them
 _IN_AVI: Final = re.compile(rb"strf.{20}(%b)" % "|".join(_COUNTS).encode(), re.DOTALL)
-_KNOWN: Final = "b16g"  # raw too, of which libav decodes the other byte order
-_AS: Final = "Y1\0\x10"  # what libav calls them
+_KNOWN: Final = "b16g"  # also raw; libav decodes it in the other byte order
+_AS: Final = "Y1\0\x10"  # libav's own name for them
 _HEAD_BYTES: Final = 1 << 12
 
 
 class CountsFile(io.FileIO):
-    """An AVI that reads as if raw counts in it had a name that libav knows."""
+    """An AVI file, read with its codec name replaced by one that libav knows."""
 
     def __init__(self, path: Path, place: int) -> None:
         super().__init__(path)
         self._place = place
 
     def __del__(self) -> None:
-        """Close it with the container, which only lets go of it."""
+        """Close the file; the container only drops its reference."""
         self.close()
 
     def read(self, size: int | None = -1) -> bytes:
-        """Read so many bytes, or all there are."""
+        """Read up to `size` bytes, or all, with the name replaced."""
         begin = self.tell()
         data = super().read(size) or b""
         at = self._place - begin
@@ -39,7 +39,7 @@ class CountsFile(io.FileIO):
 
 
 def counts_file(path: Path) -> CountsFile | None:
-    """Return what opens an AVI of raw counts; None for any other file. Source: BITMAPINFOHEADER."""
+    """Open an AVI of raw counts for reading; None for any other file. Source: BITMAPINFOHEADER."""
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
     found = _IN_AVI.search(head) if head.startswith(b"RIFF") else None
@@ -47,7 +47,7 @@ def counts_file(path: Path) -> CountsFile | None:
 
 
 def name_counts(container: InputContainer, is_counts_file: bool) -> None:
-    """Have libav decode raw counts in an opened file as what they are."""
+    """Set the codec tags of an opened file so that libav decodes raw counts."""
     for stream in container.streams.video:
         context = stream.codec_context
         if context is not None and (

@@ -1,4 +1,4 @@
-"""What the header of a video file claims that libav does not pass on, or does not check."""
+"""Claims in the headers of video files that libav does not pass on, or does not check."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 _DAY_S: Final = 86_400
-_INDEX_BYTES, _ENTRY_BYTES = 1 << 15, 24  # 16 in AVI's index, and 8 before a picture that is left out
+_INDEX_BYTES, _ENTRY_BYTES = 1 << 15, 24  # AVI: 16 in the index, 8 before each left-out picture
 _TRACKS: Final = b"\x16\x54\xae\x6b"
 _CROPS: Final = re.compile(rb"\x54[\xaa\xbb\xcc\xdd](\x81[^\0]|\x82(?!\0\0))")
 _MOST_BOXES: Final = 100_000
@@ -32,13 +32,13 @@ _CLAP, _TAIL_BYTES = b"\0\0\0\x28clap", 1 << 22
 
 
 def claimed_end_s(container: InputContainer, stream: VideoStream, start_s: Fraction) -> Fraction | None:
-    """Return the time at which the container says this stream ends, in seconds, if it says."""
+    """Return the time in seconds at which the container says that the stream ends; None if unsaid."""
     time_base = exact_fraction(stream.time_base)
     if stream.duration is not None and time_base is not None:
         start = start_s if stream.start_time is None else stream.start_time * time_base
         return start + stream.duration * time_base
     tag = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
-    if tag:  # Matroska writes the end of the track on its own clock, not its length
+    if tag:  # in Matroska the end of the track on its own clock, not its length
         return int(tag[1]) * 3600 + int(tag[2]) * 60 + Fraction(tag[3])
     if container.duration is not None and len(container.streams) == 1:
         end = Fraction(container.duration, 1_000_000)
@@ -47,10 +47,10 @@ def claimed_end_s(container: InputContainer, stream: VideoStream, start_s: Fract
 
 
 def frames_unread(path: Path, reading: PacketDecoder, listed: int) -> int:
-    """Return how many frames the file can hold behind the last one, by its length or the one it claims.
+    """Estimate how many frames can follow the last one read, from the actual or claimed length of the file.
 
-    A file that was cut claims more than it has; in a whole one, hardly anything follows the last frame but
-    an index, in which AVI lists so many frames, also those that are no picture of their own.
+    0 if the file is not cut (it claims no more bytes than it has) and no more than an index follows. `listed`
+    is the number of frames in the header; AVI's index also lists those without a picture of their own.
     """
     size = path.stat().st_size
     end = _claimed_bytes(path) or size
@@ -61,7 +61,7 @@ def frames_unread(path: Path, reading: PacketDecoder, listed: int) -> int:
 
 
 def _claimed_bytes(path: Path) -> int | None:
-    """Return the length that a Matroska or an AVI file says it has."""
+    """Return the length in bytes that a Matroska or AVI file states; None if it states none."""
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     if head.startswith(b"RIFF"):
@@ -71,7 +71,9 @@ def _claimed_bytes(path: Path) -> int | None:
 
 
 def is_cropped(path: Path, size: tuple[int, int]) -> bool:
-    """Return whether a Matroska or MP4 file says to show less than its pictures, which libav does not tell.
+    """Return whether a Matroska or MP4 file asks to crop its pictures, which libav does not report.
+
+    `size` is the width and height as stored, in pixels.
 
     Source: RFC 9559, section 5.1.4.1.28 (PixelCropBottom, ...); ISO/IEC 14496-12, section 12.1.4 (clap).
     """
@@ -91,9 +93,9 @@ def is_cropped(path: Path, size: tuple[int, int]) -> bool:
 
 
 def joined_recordings(path: Path) -> int:
-    """Return how many recordings lie in an MP4 file one behind the other, of which libav reads the first.
+    """Return how many recordings were joined into one MP4 file; libav reads only the first.
 
-    0 for another file. Source: ISO/IEC 14496-12, section 4.2 (boxes).
+    0 for other files. Source: ISO/IEC 14496-12, section 4.2 (boxes).
     """
     found = at = 0
     with path.open("rb") as file:
@@ -112,7 +114,7 @@ def joined_recordings(path: Path) -> int:
 
 
 def attached_intrinsics(container: InputContainer) -> Intrinsics | None:
-    """Return what a calibration says that is attached to the file, as Azure Kinect's recorder does it."""
+    """Return the intrinsics from an attached calibration, as of Azure Kinect's recorder; None without."""
     for stream in container.streams:
         if stream.type == "attachment" and stream.metadata.get("filename") == "calibration.json":
             data = getattr(stream, "data", None) or b""  # older libraries do not give it
@@ -125,8 +127,8 @@ def attached_intrinsics(container: InputContainer) -> Intrinsics | None:
 
 
 def created_s(container: InputContainer) -> Fraction | None:
-    """Return when a file says it was begun; clocks that were never set count from 1904 or 1970."""
-    with suppress(ValueError, OverflowError, OSError):  # the latter on Windows, before 1970
+    """Return the stated creation time in unix seconds; None without, or from a clock that was never set."""
+    with suppress(ValueError, OverflowError, OSError):  # OSError on Windows, before 1970
         said = datetime.fromisoformat(container.metadata.get("creation_time", ""))
         created_s = Fraction(round(said.timestamp() * 1_000_000), 1_000_000)
         return created_s if created_s > _DAY_S else None

@@ -1,10 +1,10 @@
-"""`KnownFrames`: what is known of the frames of a file, so that one can be sought.
+"""`KnownFrames`: remembers the frames of a file, so that a reader can seek to one of them.
 
-A frame's number is its place among those that decode, which only decoding tells. What was decoded once from
-the front is remembered for the time of the program: its stamp, and a sample of its picture. A frame that is
-sought is the right one when both are the same. What was not decoded yet is sought by the list of packets
-(`packet_list`), as long as all that is decoded agrees with it. Where nothing can be sought, or a packet was
-damaged, the file is read from its front.
+A frame's number is its place among the frames that decode, which only decoding tells. For each frame decoded
+from the front, its stamp and a sample of its picture are kept while the program runs; a seek has found the
+right frame when both match. Frames not decoded yet are sought by the list of packets (`packet_list`), as long
+as all decoded frames agree with it. Where seeking is impossible, or a packet was damaged, the file is read
+from its front.
 """
 
 from __future__ import annotations
@@ -28,38 +28,38 @@ from dmtrack.video.position import Position
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
-_GRID: Final = 24  # so many bytes of a column and of a row of a picture are looked at, spread over all of it
+_GRID: Final = 24  # a sample takes about so many bytes per row and column, spread over the picture
 _FILES: Final = 64
-_WORTH_FRAMES: Final = 48  # decoding so few frames takes no longer than seeking
+_WORTH_FRAMES: Final = 48  # decoding fewer frames than these takes no longer than seeking
 
 
 @dataclass(frozen=True, slots=True)
 class KnownFrame:
     """A frame that can be sought."""
 
-    index: int  # its place
+    index: int  # its number
     stamps: Sequence[int]  # of all frames up to it, and maybe more
     sample: int | None  # of its picture, if it was decoded before
-    packets: PacketList | None = None  # the list that tells of it, if it was not
+    packets: PacketList | None = None  # the list that it is from, if it was not decoded before
 
     @property
     def begin(self) -> int | None:
-        """The stamp of the packet to begin with; None: that of any key frame before it."""
+        """The stamp of the packet to decode from; None: any keyframe before the frame will do."""
         return None if self.packets is None else self.packets.begin_for(self.index)
 
     def before(self, frames: int) -> int:
-        """Return the stamp of so many frames before the one to begin with, or before this one."""
+        """Return the stamp `frames` frames before the frame at `begin`, or before this frame."""
         index = self.index if self.begin is None else bisect_left(self.stamps, self.begin)
         return self.stamps[max(0, index - frames)]
 
     def found(self, decoded: Iterable[VideoFrame]) -> VideoFrame | None:
-        """Return it out of what is decoded; None if it is not found, or others are than are known."""
+        """Return this frame from decoded ones; None if it is missing, or a stamp or the picture differs."""
         wanted, begin = self.stamps[self.index], self.begin
         place = 0 if begin is None else bisect_left(self.stamps, begin)
         for frame in decoded:
             if frame.pts is None or frame.pts > wanted:
                 return None
-            if begin is not None and frame.pts >= begin:  # what is shown before it may need others
+            if begin is not None and frame.pts >= begin:  # earlier ones may need packets not read
                 if frame.pts != self.stamps[place]:
                     return None
                 place += 1
@@ -68,13 +68,13 @@ class KnownFrame:
         return None
 
     def resumed(self, frames: Iterator[tuple[int | None, VideoFrame]]) -> RisingStamps[VideoFrame]:
-        """Return the frames from it on with the stamps that they have when read from the front."""
+        """Return the frames from this one on, with the stamps they would have if read from the front."""
         before, last = self.stamps[self.index - 2 : self.index]
         return RisingStamps(frames, last - before, last)
 
 
 class KnownFrames:
-    """What is known of the frames of one stream: those from its front on as far as they were in order."""
+    """The known frames of one stream: from its front, as far as they decoded in order and undamaged."""
 
     def __init__(self) -> None:
         self._stamps: list[int] = []
@@ -85,13 +85,13 @@ class KnownFrames:
         self._lock = threading.Lock()
 
     def note(self, index: int, stamp: int, frame: VideoFrame, damaged: int) -> None:
-        """Take note of a frame that was decoded.
+        """Remember a decoded frame.
 
-        `index` is its place, from the front; `damaged` counts packets that were damaged until then.
+        `index` is its number from the front, `damaged` the number of damaged packets so far.
         """
         with self._lock:
             if damaged or (self._packets is not None and not self._packets.has(index, stamp)):
-                self._packets, self._is_listed = None, True  # a number that it says may be wrong
+                self._packets, self._is_listed = None, True  # its numbers may be wrong
             if index != len(self._stamps) or not self._is_in_order:
                 return
             rises = not self._stamps or stamp > self._stamps[-1]
@@ -103,10 +103,10 @@ class KnownFrames:
     def nearest(
         self, start: Position, time_base: Fraction, first: int, listed: Callable[[], PacketList | None] | None
     ) -> KnownFrame | None:
-        """Return the frame from which to read on to a position; None: from the front.
+        """Return the known frame from which to read on to `start`; None: read from the front.
 
-        `first` is the stamp of the first frame. `listed` lists the packets; it is called once, and only if it
-        may be of use; None: they are not trusted.
+        `first` is the stamp of the first frame. `listed` lists the packets, and is called at most once, when
+        needed; None: packets are not trusted.
         """
         with self._lock:
             decoded = self._stamps or [first]
@@ -133,7 +133,7 @@ class KnownFrames:
 
 
 def known_frames(path: Path, stream: int) -> KnownFrames:
-    """Return what is known of a stream of a file as it is now; a file that has changed is another one."""
+    """Return the known frames of a stream; a file whose size or time has changed counts as another one."""
     stat = path.stat()
     return _known(path.absolute(), stat.st_size, stat.st_mtime_ns, stream)
 
@@ -144,7 +144,7 @@ def _known(path: Path, size_bytes: int, mtime_ns: int, stream: int) -> KnownFram
 
 
 def _place(stamps: Sequence[int], start: Position, time_base: Fraction) -> int:
-    """Return the place of the first frame that is there or later; that behind the last one, if none is."""
+    """Return the index of the first frame at or after `start`; the number of frames, if there is none."""
     if start.index is not None:
         return min(start.index, len(stamps))
     return bisect_left(stamps, stamps[0] + (start.time_s or 0) / time_base)
@@ -153,5 +153,5 @@ def _place(stamps: Sequence[int], start: Position, time_base: Fraction) -> int:
 def _sampled(frame: VideoFrame) -> int:
     plane = frame.planes[0]
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-    width = min(plane.line_size, plane.width)  # what lies behind it may be anything
+    width = min(plane.line_size, plane.width)  # the padding may hold anything
     return zlib.crc32(rows[:: 1 + plane.height // _GRID, : width : 1 + width // _GRID].tobytes())

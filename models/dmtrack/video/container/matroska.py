@@ -1,4 +1,4 @@
-"""What a Matroska file says of itself: how long it is, and the check sums of its clusters."""
+"""What a Matroska file states about itself: its length, and the check sums of its clusters."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import BinaryIO, Final
 
 EBML, CLUSTER, HEAD_BYTES = b"\x1a\x45\xdf\xa3", b"\x1f\x43\xb6\x75", 1 << 12
 _SEGMENT: Final = b"\x18\x53\x80\x67"
-_SUM: Final = b"\xbf\x84"  # a check sum of four bytes, the first thing in what it is of
+_SUM: Final = b"\xbf\x84"  # a check sum of four bytes, the first element of its parent
 _ELEMENT_BYTES, _CHUNK_BYTES = 12, 1 << 20
 
 
 def element(head: bytes) -> tuple[bytes, int, int | None] | None:
-    """Return the id of an element, where its content begins in `head`, and how long that is, if it says.
+    """Return an element's id, where its content begins in `head`, and its length in bytes, None if unknown.
 
     None: there is no element. Source: RFC 8794, sections 4 and 5.
     """
@@ -27,9 +27,9 @@ def element(head: bytes) -> tuple[bytes, int, int | None] | None:
 
 
 def segment(head: bytes) -> tuple[int, int | None] | None:
-    """Return where all content begins, and how long it is, if the file says; None: it is no Matroska.
+    """Return where the segment's content begins and its length in bytes, None if unknown; None: no Matroska.
 
-    `head` are the first `HEAD_BYTES`. Source: RFC 9559, section 5.1.
+    `head` is the first `HEAD_BYTES` of the file. Source: RFC 9559, section 5.1.
     """
     place = head.find(_SEGMENT)
     found = element(head[place:]) if head.startswith(EBML) and place > 0 else None
@@ -37,9 +37,9 @@ def segment(head: bytes) -> tuple[int, int | None] | None:
 
 
 class ClusterSums:
-    """The check sums of the clusters of a file, each looked at when a packet of it is read.
+    """Checks the check sum of each cluster when its first packet is read.
 
-    FFmpeg writes them, and does not look at them. Source: RFC 8794, section 11.3.1 (CRC-32).
+    FFmpeg writes these sums but does not check them. Source: RFC 8794, section 11.3.1 (CRC-32).
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,9 +49,9 @@ class ClusterSums:
         self._next = None if found is None else found[0]
 
     def is_wrong(self, place: int) -> bool:
-        """Return whether the cluster at a place of the file is damaged; it is said once.
+        """Return whether the cluster at byte `place` of the file is damaged; True once per cluster.
 
-        Places rise. Nothing is wrong where a cluster has no sum, or says no length, or the file ends in it.
+        Call it with rising places. A cluster without a sum or a length, or cut by the end, is not wrong.
         """
         if self._next is None or place < self._next:
             return False
@@ -72,7 +72,7 @@ class ClusterSums:
 
 
 def _has_right_sum(file: BinaryIO, end: int) -> bool:
-    """Return whether what follows up to a place has no sum in front, or the right one."""
+    """Return whether the content from here to byte `end` begins with no sum, or a correct one."""
     head = file.read(len(_SUM) + 4)
     if not head.startswith(_SUM):
         return True

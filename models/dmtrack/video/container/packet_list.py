@@ -1,10 +1,9 @@
-"""`PacketList`: what the packets of a stream tell of its frames, without decoding one.
+"""`PacketList`: the frames of a stream, derived from its packets without decoding.
 
-Where every packet gives one frame, the number of a frame is the place of its packet's stamp among all, and it
-is decoded from the last packet before it from which decoding can begin afresh. Neither is taken from the
-container alone: an index may be wrong, a flag too. Of what libav decodes only such packets are listed as are
-known to hold one whole picture each, by the head of each packet where the codec has one; anything else, and
-any damage that shows, and there is no list.
+If every packet gives one frame, a frame's number is the rank of its packet's stamp, and it can be decoded
+from the last packet before it that needs no earlier one. The container's index and flags may be wrong, so
+both facts are checked: each packet must be known to hold one whole picture, by its head where the codec has
+one. Otherwise, or if any damage shows, there is no list.
 """
 
 from __future__ import annotations
@@ -28,28 +27,28 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 _PROVEN_FRAMES: Final = 8
-"""So many frames at least are decoded on the way to the one that is sought, and must be those of the list."""
+"""At least so many frames are decoded before the one that is sought, and must match the list."""
 _HEAD_BYTES: Final = 64
 _BEGIN_AFRESH: Final = {"h264": frozenset({5}), "hevc": frozenset(range(16, 22))}
-"""Types of pictures that refer to none before them, nor does any shown later. Source: ITU-T H.264, H.265."""
+"""Types of pictures that refer to no earlier one, nor does any shown later. Source: ITU-T H.264, H.265."""
 _NOT_IN_A_UNIT: Final = re.compile(rb"\0\0[\0-\2]")
-"""Lost bytes are often zeros, which no unit holds in a row. Source: ITU-T H.264, H.265, 7.3.1.1, 7.4.1."""
+"""Lost bytes are often zeros; no unit holds these sequences. Source: ITU-T H.264, H.265, 7.3.1.1, 7.4.1."""
 _ONE_EACH: Final = frozenset({"vp9", "av1", "ffv1", "png", *PICTURES})
-"""Codecs whose packets hold one picture each, as all do that know no reference to another picture."""
+"""Codecs with one picture per packet, besides all codecs whose pictures refer to no other."""
 
 
 @dataclass(frozen=True, slots=True)
 class PacketList:
-    """The frames of a stream as its packets tell."""
+    """The frames of a stream, by its packets."""
 
     stamps: Sequence[int]  # of all frames, rising
     begins: Sequence[int]  # stamps of the packets from which decoding can begin, rising
 
     @classmethod
     def of(cls, container: InputContainer, stream: VideoStream) -> PacketList | None:
-        """Read all packets of a stream from here on; None where they do not tell the frames.
+        """List the packets of a stream from the current position; None if they do not determine the frames.
 
-        The opened container is read to the end.
+        Reads the opened container to its end.
         """
         codec = stream.codec_context.codec
         name = codec.canonical_name
@@ -80,17 +79,17 @@ class PacketList:
         return cls(array("q", ordered), array("q", sorted(begins)))
 
     def begin_for(self, index: int) -> int:
-        """Return the stamp of the packet from which a frame is decoded, a few frames before it at least."""
+        """Return the stamp of the packet to decode from, `_PROVEN_FRAMES` or more before the frame."""
         stamp = self.stamps[max(0, index - _PROVEN_FRAMES)]
         return self.begins[max(0, bisect_right(self.begins, stamp) - 1)]
 
     def has(self, index: int, stamp: int) -> bool:
-        """Return whether a frame of this number has this stamp."""
+        """Return whether frame `index` has this stamp."""
         return index < len(self.stamps) and self.stamps[index] == stamp
 
 
 def _begins_afresh(name: str, packet: Packet[VideoStream], length: int) -> bool | None:
-    """Return whether decoding can begin with a packet; None if it is damaged or does not hold one picture."""
+    """Return whether decoding can begin at a packet; None if it is damaged or has not just one picture."""
     data = memoryview(packet)
     if name in PICTURES:
         kind = _picture_type(name, bytes(packet), length)
@@ -102,7 +101,7 @@ def _begins_afresh(name: str, packet: Packet[VideoStream], length: int) -> bool 
 
 
 def _picture_type(name: str, data: bytes, length: int) -> int | None:
-    """Return the type of the first unit with a picture; None: there is none, or damage."""
+    """Return the type of the first unit with a picture; None if there is none, or damage."""
     units = units_of(data, length)
     if length and (
         sum(length + len(unit) for unit in units) != len(data) or any(map(_NOT_IN_A_UNIT.search, units))
@@ -113,10 +112,10 @@ def _picture_type(name: str, data: bytes, length: int) -> int | None:
 
 
 def _shows(data: memoryview) -> bool:
-    """Return whether a packet of VP9 holds a picture that is shown.
+    """Return whether a VP9 packet holds a picture that is shown.
 
-    Source: VP9 Bitstream & Decoding Process Specification, 6.2 and annex B: a packet of several pictures ends
-    with an index, and one of them is shown.
+    A packet of several pictures ends with an index, and one of its pictures is shown. Source: VP9 Bitstream &
+    Decoding Process Specification, 6.2 and annex B.
     """
     if data[0] >> 6 != 2:
         return False

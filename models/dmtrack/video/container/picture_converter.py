@@ -1,4 +1,4 @@
-"""`PictureConverter`: decoded frames become arrays of pixels."""
+"""`PictureConverter`: converts decoded frames to arrays of pixels."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
 _MATRICES: Final = {8: "YCgCo", 10: "BT.2020 of constant luminance", 14: "ICtCp", 15: "IPT"}
-"""Codings of colour that libav does not turn into RGB, by their numbers in ITU-T H.273."""
-_UNSAID: Final = 2  # the coding of colour in what stores counts; cameras and programs that cut films say one
+"""Matrix coefficients that libav does not convert to RGB, by their numbers in ITU-T H.273."""
+_UNSAID: Final = 2  # matrix unspecified, as in files that store counts; cameras and film editors state one
 COUNT_BITS: Final = 16  # most bits of exact counts
 _GREY_FORMAT: Final = re.compile(r"(?:gray|(ya))(\d*)(le|be)?")
 _APART: Final = re.compile(r"(yuva?4\d\d|gbra?)p(9|1\d)[lb]e")  # deep colour, channel by channel
 _SHOWS: Final = 16
-"""Where the counts of a picture differ by less, it shows nothing, and says nothing of its colours."""
+"""A picture whose counts span less than this is blank, and does not show whether the video is grey."""
 
 
 class PictureConverter:
-    """Turns decoded frames into arrays of the size and kind of the first frame.
+    """Converts decoded frames to arrays of the size and type of the first frame.
 
-    `said_bits` is the number of bits of its counts, where the decoder shifts them up to those of the format.
+    `said_bits` is the number of bits of the counts, where the decoder shifts them up to the format's.
     """
 
     def __init__(self, first: VideoFrame, said_bits: int | None = None) -> None:
@@ -66,9 +66,9 @@ class PictureConverter:
         return self._upright(samples if samples.ndim == 2 else samples[..., 0])
 
     def _deep_grey(self, frame: VideoFrame) -> Pixels | None:
-        """Return the one channel that deep colour stores as three; None from the first coloured frame on.
+        """Return the single channel that deep colour stores as three; None from the first coloured frame on.
 
-        None also while frames show nothing: colour may fade in from black.
+        None also while frames are blank: colour may fade in from black.
         """
         if not self._may_be_grey:
             return None
@@ -97,10 +97,10 @@ class PictureConverter:
 
 
 def _is_mirrored(frame: VideoFrame) -> bool:
-    """Return whether the file says that pictures are shown upside down before they are turned."""
+    """Return whether the display matrix flips pictures upside down before it rotates them."""
     try:
         stored = frame.side_data.get("DISPLAYMATRIX")
-    except ValueError:  # beside it is something that PyAV has no name for, such as EXIF
+    except ValueError:  # other side data has no name in PyAV, such as EXIF
         stored = None
     if stored is None:
         return False
@@ -109,7 +109,7 @@ def _is_mirrored(frame: VideoFrame) -> bool:
 
 
 def _grey_kind(format_name: str) -> tuple[np.dtype[np.uint8] | np.dtype[np.uint16] | None, int]:
-    """Return how samples of grey are stored, None for every other format, and how many a pixel has."""
+    """Return the sample type of a grey format and its samples per pixel; None and 0 for other formats."""
     match = _GREY_FORMAT.fullmatch(format_name)
     if match is None:
         return None, 0
@@ -122,7 +122,7 @@ def _grey_kind(format_name: str) -> tuple[np.dtype[np.uint8] | np.dtype[np.uint1
 def _plane(
     frame: VideoFrame, dtype: np.dtype[np.uint8] | np.dtype[np.uint16], channels: int, number: int = 0
 ) -> Pixels:
-    """Copy a plane of a frame, by its number, without its line padding."""
+    """Copy plane `number` of a frame without line padding, `(H, W)` or `(H, W, channels)`."""
     plane = frame.planes[number]
     rows = np.frombuffer(memoryview(plane), dtype).reshape(plane.height, plane.line_size // dtype.itemsize)
     samples = rows[:, : plane.width * channels]

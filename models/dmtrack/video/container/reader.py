@@ -1,8 +1,7 @@
 """`VideoReader`: the frames of one video stream of a file, in order, with exact times.
 
-One decoder lives as long as the reader, and frames are yielded as they decode, so that memory does not grow
-with the length of the video. Packets that do not decode are skipped and counted. PyAV's exceptions become
-ours.
+Frames are yielded as they decode, so memory does not grow with the length of the video. Packets that do not
+decode are skipped and counted. PyAV's exceptions become ours.
 """
 
 from __future__ import annotations
@@ -54,20 +53,20 @@ if TYPE_CHECKING:
 ASSUMED_FRAME_RATE: Final = Fraction(30)  # for streams that state no rate and lack time stamps
 
 _SPLIT: Final = 1000
-"""In so many parts is a tick split in which several frames lie: Matroska's are milliseconds."""
+"""A tick that holds several frames is split into so many parts: Matroska's ticks are milliseconds."""
 _DOUBTFUL_FRAMES: Final = 1
-"""Where number of frames and length of a header differ by more, neither is believed: packets are counted."""
+"""If a header's frame count and duration differ by more frames, neither is believed: packets are counted."""
 
 _DOUBTFUL_RATES: Final = 2
 _MOST_ASPECT: Final = 4
-_MOST_SLOWED: Final = 1.5  # rates that differ by less are one that varied
+_MOST_SLOWED: Final = 1.5  # rates that differ by a smaller factor are one rate that varied
 _HDR: Final = {16: "PQ", 18: "HLG"}  # transfer characteristics, by their numbers in ITU-T H.273
 _LAST_PACKETS: Final = 8
 _LAST_S: Final = 2
 _MOST_UNEVEN: Final = Fraction(3, 2)
 _SEEK_BACK: Final = (64, 1024)
-"""Where a container's seeking ends behind the frame that is sought, so many frames earlier is tried."""
-_MOST_ENTRIES: Final = 50_000  # of a table tell how frames follow each other
+"""If a seek ends behind the wanted frame, the next ones aim so many frames earlier."""
+_MOST_ENTRIES: Final = 50_000  # so many index entries are enough to find the usual frame interval
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -76,19 +75,19 @@ class VideoReader(FrameSource):
     """The frames of one video stream, read once from front to back.
 
     Rotation and mirroring stored in the container are applied (multiples of 90 degrees). Untagged colours are
-    taken for BT.601 of limited range, which FFmpeg and OpenCV write at every size. Any deeper colour becomes
-    8-bit RGB. One channel keeps its exact counts, also where deep colour stores it three times, or as luma
+    read as BT.601 of limited range, which FFmpeg and OpenCV write at every size. Deeper colour becomes 8-bit
+    RGB. A single channel keeps its exact counts, also if deep colour stores it three times, or as luma
     without a colour tag.
 
     Args:
         path: The file.
-        stream: The video stream, counted from 0 without cover pictures, or what picks one.
-        threads: Decoder threads; None: as many as pay.
-        gpu: CUDA device that decodes what suits it; the pictures are the same.
-        trusts_packets: Find a far frame by the list of packets, instead of decoding up to it. Its number is
-            off by one for each packet before it that looks whole but gives no frame: only for undamaged
-            files, or where a person waits.
-        rate: Frames a second of a file without time stamps; None: what the codec says, or 25.
+        stream: Number of the video stream, from 0 without cover pictures, or a picker.
+        threads: Decoder threads; None: as many as help.
+        gpu: CUDA device for streams that suit it; the pictures are the same.
+        trusts_packets: Seek to a far frame by the list of packets, instead of decoding up to it. Its number
+            is off by one for each packet before it that looks whole but gives no frame: use it only for
+            undamaged files, or where a person waits.
+        rate: Frames per second of a file without time stamps; None: the codec's rate, or 25.
 
     Raises:
         VideoError: The file cannot be opened or holds no such stream.
@@ -139,16 +138,16 @@ class VideoReader(FrameSource):
         return self._decoder.damaged + self._missing_at_end
 
     def frame_stamps(self) -> list[int] | None:
-        """Return the stamps of all frames, by reading the file once; see `FrameSource`."""
+        """Return the stamps of all frames by reading the file's packets once; see `FrameSource`."""
         if self._all_stamps is None:
             self._all_stamps = packet_stamps(self._path, self._number, self._split)
         return self._all_stamps
 
     def _read(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
-        """Yield the frames from `start` up to and without `end`. Works once per reader.
+        """Yield the frames from `start` up to but without `end`. Works once per reader.
 
-        Frames before `start` are not converted, and not even decoded where that can be left out (see
-        `KnownFrames`); indices count from the first frame of the stream in any case.
+        Frames before `start` are not converted, and not decoded where the reader can seek (see
+        `KnownFrames`). Indices always count from the first frame of the stream.
         """
         if self._has_been_read:
             raise RuntimeError(f"{self._path} was read already: open it again")
@@ -195,9 +194,9 @@ class VideoReader(FrameSource):
     def _sought(
         self, known: KnownFrames, start: Position
     ) -> tuple[int, Iterator[tuple[int, VideoFrame]]] | None:
-        """Return a place near a position, and the frames from there on with their stamps; None: the front."""
+        """Seek near `start`; return the index there and the frames from it on; None: read from the front."""
         if self._container.format.name == "avi" and self._stream.codec_context.has_b_frames:
-            return None  # whose times are counted from the front
+            return None  # its times are counted from the front
         frame = known.nearest(
             start, self._time_base, self._first[0], self._listed if self._trusts_packets else None
         )
@@ -216,12 +215,12 @@ class VideoReader(FrameSource):
         return None
 
     def _listed(self) -> PacketList | None:
-        """Return what the packets tell of all frames; None where they do not."""
+        """List the packets of the stream from a fresh opening; None if they do not determine the frames."""
         with open_container(self._path) as container:
             return PacketList.of(container, choose_stream(container, self._path, self._number)[0])
 
     def _seek(self, frame: KnownFrame, stamp: int) -> VideoFrame | None:
-        """Return a known frame, decoded from a key frame before a stamp on; None: it is not found."""
+        """Return a known frame, decoded from a keyframe at or before `stamp`; None: not found, or damage."""
         self._container.seek(stamp, stream=self._stream)
         self._decoder = PacketDecoder(self._container, self._stream, self._path, frame.begin)
         decoded = iter(self._decoder.next_frame, None)
@@ -229,7 +228,7 @@ class VideoReader(FrameSource):
         return None if self._decoder.damaged else found
 
     def _begin(self, wanted: int | TrackPicker) -> tuple[TrackInfo, PacketDecoder]:
-        """Choose a stream of the file, which was just opened, and make its decoder."""
+        """Choose a stream of the newly opened file and make its decoder."""
         self._stream, track = choose_stream(self._container, self._path, wanted)
         require_sane_size(self._stream, self._path)
         self._stream.thread_type = "AUTO"
@@ -237,7 +236,7 @@ class VideoReader(FrameSource):
         return track, PacketDecoder(self._container, self._stream, self._path)
 
     def _reopen(self) -> None:
-        """Begin at the front again."""
+        """Open the file again and begin at its front."""
         self._container.close()
         self._container = open_container(self._path)
         _, self._decoder = self._begin(self._number)
@@ -250,13 +249,13 @@ class VideoReader(FrameSource):
 
     @property
     def _claimed_rate(self) -> Fraction | None:
-        if not self.has_clock:  # the average is one that libav makes up
+        if not self.has_clock:  # libav makes up the average
             return self._rate or exact_fraction(self._stream.guessed_rate)
         return exact_fraction(self._stream.average_rate) or exact_fraction(self._stream.guessed_rate)
 
     @property
     def _step(self) -> int:
-        """The usual distance of two stamps, as the container claims."""
+        """The usual distance of two stamps, in ticks, by the claimed rate."""
         return max(1, round(1 / ((self._claimed_rate or ASSUMED_FRAME_RATE) * self._time_base)))
 
     def _stamps_of(self, first: VideoFrame) -> RisingStamps[VideoFrame]:
@@ -305,7 +304,7 @@ class VideoReader(FrameSource):
         return self._measured_info(info) if self._is_doubtful(lasting, end_s) else info
 
     def _doubts(self) -> Iterator[str]:
-        """Yield what is otherwise than a person may think, a sentence each."""
+        """Yield notes, one sentence each, on what may surprise a person about the file."""
         name, first, rate = self._path.name, self._first[1], self._claimed_rate
         before = (
             sum(stamp < first.pts for stamp in self._decoder.reading.lead) if first.pts is not None else 0
@@ -329,7 +328,7 @@ class VideoReader(FrameSource):
                 yield f"{name} plays {taken:.3g} times as long as what it shows took, its camera says."
 
     def _follows_s(self) -> Fraction | None:
-        """Return how fast frames follow each other where a table says it, as the rate is a mean of all."""
+        """Return an MP4's usual frame interval in seconds, from its index; the stated rate is only a mean."""
         if "mp4" not in self._container.format.name:
             return None
         entries = islice(self._stream.index_entries, _MOST_ENTRIES)
@@ -342,10 +341,10 @@ class VideoReader(FrameSource):
         return measured_by(info, stamps)
 
     def _is_doubtful(self, lasting: int | None, end_s: Fraction | None) -> bool:
-        """Return whether two claims of the header disagree, or the last packets are not where it ends.
+        """Return whether the header's claims disagree, or the last packets are not at the claimed end.
 
-        An edit list hides frames, the header of a fragmented file knows the first fragment only, that of a
-        cut one may be the old one, and in front of it an MP4 lists what is cut off.
+        Causes: an edit list hides frames; a fragmented file's header covers only the first fragment; a
+        trimmed file keeps its old header; the index of a cut-off MP4 lists data beyond the file's end.
         """
         stream = self._stream
         if "mp4" in self._container.format.name and (listed := stream.index_entries):
@@ -358,7 +357,7 @@ class VideoReader(FrameSource):
         known = [one for one in rates if one is not None]
         if known and max(known) > _DOUBTFUL_RATES * min(known):
             return True
-        if self._container.format.name == "avi":  # which counts pictures that were left out
+        if self._container.format.name == "avi":  # it counts left-out pictures too
             return len(stream.index_entries) != stream.frames
         if stream.frames and lasting is not None:
             return abs(stream.frames - lasting) > _DOUBTFUL_FRAMES
@@ -373,8 +372,8 @@ class VideoReader(FrameSource):
         return not 1 / _MOST_UNEVEN < lasting_s * rate / len(stamps_s) < _MOST_UNEVEN
 
     def _count_missing(self, last_end_s: Fraction) -> None:
-        """Count what the container promised after the last frame: the file was cut short."""
-        if not self.has_clock:  # nor does it say how long it is
+        """Count and warn of frames that the container claims after the last one: the file was cut short."""
+        if not self.has_clock:  # it does not state its duration either
             return
         reading, is_table = self._decoder.reading, "mp4" in self._container.format.name
         if self._stream.frames:
@@ -388,7 +387,7 @@ class VideoReader(FrameSource):
             missing_s = Fraction(0) if claimed_s is None else claimed_s - last_end_s
             rate = self._claimed_rate or ASSUMED_FRAME_RATE
             missing = round(missing_s * rate) - self._decoder.damaged_in_a_row
-        if missing > 0 and not is_table:  # which lists what is stored; all else is a mere number
+        if missing > 0 and not is_table:  # an MP4 index lists stored frames; other claims are numbers only
             missing = min(missing, frames_unread(self._path, reading, self._stream.frames))
         if missing <= 0:
             return
@@ -416,7 +415,7 @@ def _notes(stream: VideoStream, aspect: Fraction, name: str) -> tuple[str, ...]:
 def _on_gpu(
     standby: PacketDecoder, stream: VideoStream, path: Path, number: int, gpu: int
 ) -> PacketDecoder | GpuDecoder:
-    """Return a decoder on a device for a stream that suits it, else `standby`."""
+    """Return a decoder on CUDA device `gpu` if it opens and the stream suits it, else `standby`."""
     pixel_format = stream.codec_context.pix_fmt
     if pixel_format is None or not suits_gpu(stream.codec_context):
         return standby

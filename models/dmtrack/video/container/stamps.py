@@ -1,4 +1,4 @@
-"""Time stamps that rise, whatever a file says: one bad stamp does not move those after it."""
+"""Rising time stamps, whatever a file says: one bad stamp does not move those after it."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Final, Generic, TypeVar
 
 _Item = TypeVar("_Item")
 _AHEAD: Final = 8
-"""So many stamps are looked at to tell a bad one from a pause, or from a clock that begins anew."""
-_REORDERED: Final = 32  # frames that a codec stores out of order lie within so many
-_BESIDE: Final = 4  # frames beside one that a codec stores before them have stamps so few steps apart
-_FEW: Final = 10  # where fewer than one in so many stamps fall, no codec put them out of order
+"""So many stamps ahead are read to tell a bad one from a pause, or from a clock that restarts."""
+_REORDERED: Final = 32  # a codec moves a frame by at most so many places
+_BESIDE: Final = 4  # soon after a frame, a codec stores another at most so many steps from it
+_FEW: Final = 10  # if fewer than one stamp in so many falls, no codec reordered them
 
 
 class RisingStamps(Generic[_Item]):
-    """Gives every frame a stamp that is later than the one before.
+    """Iterates over `(stamp, frame)`, each stamp later than the previous one.
 
-    A stamp ahead of those that follow, or behind the one before, is one bad stamp: the frame is put evenly
-    between its neighbours. Where all that follow go back, the clock began anew, and counts on from there.
-    Pauses stay.
+    A single stamp that is ahead of the following ones, or behind the previous one, is bad: its frame is put
+    evenly between its neighbours. If all following stamps go back too, the clock has restarted, and the times
+    continue from there. Pauses stay.
 
-    Frames come in order of presentation, with their stamps, None where there is none. `step` is the usual
-    distance of two stamps, as the container claims; `last` is the one before the first frame. `moved` frames
-    had no stamp so far, or a wrong one; `restarts` is how often the clock began anew.
+    `items` are frames in order of presentation with their stamps, None without one. `step` is the claimed
+    usual distance of two stamps; `last` is the stamp before the first frame. `moved` counts the frames so far
+    with no stamp or a bad one, `restarts` those of the clock.
     """
 
     def __init__(self, items: Iterator[tuple[int | None, _Item]], step: int, last: int | None = None) -> None:
@@ -40,7 +40,7 @@ class RisingStamps(Generic[_Item]):
         return self
 
     def __next__(self) -> tuple[int, _Item]:
-        """Return the next frame and its stamp."""
+        """Return the next frame's stamp and the frame."""
         stamp, item = self._waiting.popleft() if self._waiting else next(self._items)
         if self._last is None:
             self._last = self._first(stamp)
@@ -78,7 +78,7 @@ class RisingStamps(Generic[_Item]):
         return last + self._usual
 
     def _begins_anew(self, last: int, stamp: int | None, ahead: Sequence[int]) -> bool:
-        """Return whether the stamps that follow go on evenly from one that goes back."""
+        """Return whether `stamp` goes back and the following ones continue evenly from it."""
         if stamp is None or stamp > last or ahead[0] > last:
             return False
         return all(0 < later - one <= 2 * self._usual for one, later in pairwise([stamp, *ahead]))
@@ -94,9 +94,9 @@ class RisingStamps(Generic[_Item]):
 
 
 def presented(stamps: Sequence[int], step: int | None = None) -> list[int]:
-    """Return the stamps of packets, which lie in order of decoding, as their frames have them: rising.
+    """Turn the stamps of packets, in decoding order, into those of their frames: rising.
 
-    `step` is the usual distance of two; None finds out.
+    `step` is the usual distance of two stamps; None takes the median.
     """
     if step is None:
         steps = [abs(later - earlier) for earlier, later in pairwise(stamps) if later != earlier]
@@ -107,7 +107,7 @@ def presented(stamps: Sequence[int], step: int | None = None) -> list[int]:
 
 
 def _in_order(stamps: Sequence[int], step: int) -> list[int]:
-    """Sort what a codec reordered: each run of one clock for itself, a stamp far ahead to its neighbours."""
+    """Sort reordered stamps, each run of one clock by itself; bring a lone stamp far ahead back first."""
     runs: list[list[int]] = [[]]
     for place, stamp in enumerate(stamps):
         near = runs[-1][-_REORDERED:]
@@ -116,6 +116,6 @@ def _in_order(stamps: Sequence[int], step: int) -> list[int]:
             runs.append([])
         far = stamp - _REORDERED * step
         is_alone = far > top and any(top < one < far for one in after)
-        is_alone &= all(abs(one - stamp) > _BESIDE * step for one in after)  # else a pause lies before it
+        is_alone &= all(abs(one - stamp) > _BESIDE * step for one in after)  # else it follows a pause
         runs[-1].append(top + step if is_alone else stamp)
     return [stamp for run in runs for stamp in sorted(run)]

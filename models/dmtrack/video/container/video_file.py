@@ -1,4 +1,4 @@
-"""A video file, opened with libav: its video streams and the stamps of their packets."""
+"""Opens video files with libav, chooses their video streams, and reads the stamps of packets."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 MAX_PIXELS: Final = 1 << 27
-"""16384 x 8192. A header that claims more lies, and believing it would exhaust the memory."""
+"""16384 x 8192. A header that claims more is wrong, and believing it would exhaust the memory."""
 _PIXELS_PER_BYTE: Final = 32
-"""Pictures larger than `SMALL_PIXELS` are believed only in a file of as many bytes."""
+"""A picture larger than `SMALL_PIXELS` may have at most so many pixels per byte of the file."""
 _NOT_VIDEO_FORMATS: Final = frozenset({"tty"})  # libav "plays" any text file as a terminal
 
 
 def open_container(path: Path) -> InputContainer:
-    """Open a local file, whatever its name looks like, with libav; `VideoError` where there is no video."""
+    """Open a local file with libav, whatever its name; `VideoError`: it is missing, or no video."""
     try:
         container = opened(path)
     except (av.error.FFmpegError, OSError) as error:
@@ -84,14 +84,14 @@ def _is_mp4(path: Path) -> bool:
 
 
 def video_streams(container: InputContainer) -> list[VideoStream]:
-    """Return the video streams of a file but those of a cover picture."""
+    """Return the video streams of a file, without cover pictures."""
     return [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
 
 
 def choose_stream(
     container: InputContainer, path: Path, wanted: int | TrackPicker
 ) -> tuple[VideoStream, TrackInfo]:
-    """Return a video stream, and what the file calls it."""
+    """Return the wanted video stream and its description; `VideoError`: there is none."""
     streams = video_streams(container)
     if not streams:
         kinds = ", ".join(stream.type for stream in container.streams) or "none"
@@ -99,7 +99,7 @@ def choose_stream(
     picker = wanted if isinstance(wanted, TrackPicker) else TrackPicker(TrackChoice(number=wanted))
     track = picker.pick([_track_info(number, stream) for number, stream in enumerate(streams)], path)
     stream = streams[track.number]
-    # libav lists a stream whose codec it does not know, without a decoder
+    # libav lists a stream of unknown codec, without a decoder
     if stream.codec_context is None:
         raise VideoError("its codec is unknown", where=path)
     return stream, track
@@ -111,7 +111,7 @@ def _track_info(number: int, stream: VideoStream) -> TrackInfo:
 
 
 def require_sane_size(stream: VideoStream, path: Path) -> None:
-    """Refuse pictures that no file of this length can hold, and tell the decoder the limit."""
+    """Check the claimed picture size and limit the decoder to it; `VideoError`: too large for the file."""
     context = stream.codec_context
     most = min(MAX_PIXELS, max(SMALL_PIXELS, _PIXELS_PER_BYTE * path.stat().st_size))
     if context.width * context.height > most:
@@ -125,11 +125,11 @@ def require_sane_size(stream: VideoStream, path: Path) -> None:
 
 
 def packet_stamps(path: Path, stream: int, split: tuple[int, int] | None = None) -> list[int] | None:
-    """Return the stamps of all frames of a video stream, rising, without decoding; None if any has none.
+    """Return the rising stamps of all frames of a video stream, without decoding; None if any has none.
 
-    `stream` is the place of the stream among the file's video streams, `split` into how many parts a tick is
-    split, and how many of them lie between two frames. `VideoError`: the file cannot be opened;
-    `DecodeError`: it cannot be read to its end.
+    `stream` is the stream's number among the file's video streams. `split` is the number of parts of a tick,
+    in which the result counts, and the usual number of parts between two frames. `VideoError`: the file
+    cannot be opened; `DecodeError`: it cannot be read to its end.
     """
     with open_container(path) as container:
         chosen, _ = choose_stream(container, path, stream)
@@ -143,14 +143,14 @@ def packet_stamps(path: Path, stream: int, split: tuple[int, int] | None = None)
 
 
 def stamps_from_here(container: InputContainer, stream: VideoStream) -> Iterator[int | None]:
-    """Yield the stamps of the packets that give a frame, from where an opened file is to its end."""
+    """Yield the stamps of packets that give a frame, from the current position to the end of the file."""
     for packet in demuxed(container, stream):
         if packet.size and not packet.is_discard:
             yield packet_stamp(container, packet)
 
 
 def last_packets_s(path: Path, stream: int, begin_s: Fraction) -> list[Fraction]:
-    """Return when the last frames begin, from a time near the end that is claimed on; nothing: not found."""
+    """Return the times in s of the packets from a seek to `begin_s` on; empty where reading fails."""
     with open_container(path) as container:
         try:
             chosen, _ = choose_stream(container, path, stream)
@@ -163,7 +163,7 @@ def last_packets_s(path: Path, stream: int, begin_s: Fraction) -> list[Fraction]
 
 
 class _Rational(Protocol):
-    """What PyAV's rational types have in common, `fractions.Fraction` or not."""
+    """The common part of PyAV's rational types, `fractions.Fraction` or not."""
 
     @property
     def numerator(self) -> int: ...
@@ -172,7 +172,7 @@ class _Rational(Protocol):
 
 
 def exact_fraction(value: _Rational | None) -> Fraction | None:
-    """Turn PyAV's rational into a `Fraction`: the one place, because its type changes with PyAV."""
+    """Convert PyAV's rational, whose type varies by version, to a `Fraction`; None where it is 0 or unset."""
     if value is None or not value.numerator or not value.denominator:
         return None
     return Fraction(int(value.numerator), int(value.denominator))

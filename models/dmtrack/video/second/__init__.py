@@ -1,1 +1,1 @@
-"""The second stream: what it measures, and how its counts become what the network sees."""
+"""The second stream: what it measures, and how its counts become pictures for the network."""

@@ -1,8 +1,8 @@
-"""`AuxEncoder`: the second stream's pictures as the network sees them, by the person's choices.
+"""`AuxEncoder`: encodes the second stream's pictures for the network, as the options say.
 
-What is published stays the default. The other ways to grey levels are for sensors whose counts
-mean something: a fixed range (counts, millimetres, or degrees of a linear-temperature camera), or
-percentiles that follow the scene slowly, so that the picture does not flicker.
+The published encoding is the default. The others map counts to grey levels by a fixed range (counts,
+millimetres, or degrees of a linear-temperature camera), or by percentiles that follow the scene slowly, so
+that the picture does not flicker.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ DEPTH_HIGH_PERCENTILE: Final = 99.0
 ZERO_CELSIUS_K: Final = 273.15
 _KELVIN_PER_COUNT: Final = (0.01, 0.04, 0.1, 0.4)
 _SCENE_CELSIUS: Final = (-60.0, 150.0)
-"""Between these lies the median of a scene; the range is less than 2.5 times as wide as its lower end is
-warm, so at most one of the steps fits."""
+"""The median of a scene lies between these. In kelvin the upper end is less than 2.5 times the lower one, so
+at most one of the steps fits."""
 _SMOOTHER: Final = 4.0
 _FINE_KELVIN, _HOT_KELVIN = 0.01, 0.1
 _FINE_CELSIUS: Final = (-30.0, 50.0)
-"""16-bit counts are hundredths of a kelvin, unsaid, where the median of a scene lies between these."""
-_LIGHT, _COLOURED = 200, 60  # the darkest channel of what is white, and how far those of a colour are apart
+"""If the median of a scene lies between these, 16-bit counts are taken as hundredths of a kelvin unasked."""
+_LIGHT, _COLOURED = 200, 60  # white: no channel is darker; colour: channels are farther apart
 _ABOUT_GROUND: Final = (
     "The event pictures are not on white, and shown as they are; weights learn from red (brighter) and blue "
     "points on white, as `dmtrack events` draws an event file."
@@ -47,10 +47,10 @@ _HINT_RANGE: Final = "write LOW,HIGH in counts (7000,9000), millimetres of depth
 class AuxNorm(StrEnum):
     """How counts become grey levels.
 
-    `PUBLISHED`: 8-bit thermal and event pictures as they are, depth by its clipped minimum and maximum;
-    16-bit thermal, for which nothing is published, as `PERCENTILE`. `PERCENTILE`: from the 1st to the
-    99.8th percentile (depth: what was measured, to the 99th, no farther than three times the median),
-    followed slowly. `FIXED`: a given range.
+    `PUBLISHED`: 8-bit thermal and event pictures unchanged, depth from its minimum to its clipped maximum;
+    16-bit thermal, for which nothing is published, as `PERCENTILE`. `PERCENTILE`: from the 1st to the 99.8th
+    percentile, smoothed over time (depth: to the 99th of the measured pixels, clipped at three times the
+    median). `FIXED`: a given range.
     """
 
     PUBLISHED = "published"
@@ -60,9 +60,9 @@ class AuxNorm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AuxRange:
-    """What becomes black and white: counts, millimetres of depth, or degrees Celsius.
+    """The values shown as black and white: counts, millimetres of depth, or degrees Celsius.
 
-    `ConfigError`: it is empty or reversed.
+    `ConfigError`: the range is empty or reversed.
     """
 
     low: float
@@ -164,11 +164,11 @@ AS_PUBLISHED: Final = EncodingOptions()
 
 
 class AuxEncoder:
-    """The encoding of one running second stream; `ConfigError`: the choices mean nothing for this modality.
+    """Encodes one running second stream; `ConfigError`: the options do not fit the modality.
 
-    `stated_unit_mm` is millimetres in one count of depth, where the file says so; `counts` says how what is
-    stored became counts; the options mean what is stored. `meaning` is what counts are in metres, degrees or
-    events; None where that is not known, and before the first picture that measures anything.
+    `stated_unit_mm` is millimetres per count of depth, where the file states it; `counts` is how stored
+    values became counts; the options refer to stored values. `meaning` says what counts mean in metres,
+    degrees or events; None where unknown, and before the first picture that is not empty.
     """
 
     def __init__(
@@ -196,14 +196,14 @@ class AuxEncoder:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What a person should know about the pictures so far, a sentence each."""
+        """Remarks for a person on the pictures so far, one sentence each."""
         return tuple(self._remarks)
 
     def __call__(self, pixels: Pixels) -> Image8:
         """Return `(H, W, 3)` uint8 for the next frame's pixels.
 
-        `FormatError`: the picture cannot be of this modality; `ConfigError`: the range is in degrees, and the
-        counts are none of a linear-temperature camera.
+        `FormatError`: the picture cannot be of this modality; `ConfigError`: the range is in degrees, but the
+        counts are not those of a linear-temperature camera.
         """
         if not self._seen and pixels.any():
             self._look_at_first(pixels)
@@ -224,7 +224,7 @@ class AuxEncoder:
         return cast(Image8, cv2.cvtColor(_levels(counts, grey_range, 0), cv2.COLOR_GRAY2RGB))
 
     def _say_what_is_cut(self, pixels: Pixels) -> None:
-        """Say it once where heat does not fit into counts that were made of degrees."""
+        """Remark once that temperatures overflow counts that were made from degrees."""
         most, meaning = np.iinfo(np.uint16).max, self.meaning
         is_made = self._counts != AS_STORED and meaning is not None and meaning.unit is AuxUnit.CELSIUS
         if is_made and meaning is not None and not self._is_cut and pixels.max() == most:
@@ -255,7 +255,7 @@ class AuxEncoder:
             self._remarks.append(_ABOUT_GROUND)
 
     def _about_depth(self, pixels: Pixels) -> list[str]:
-        """Return what is assumed of depth that nobody states."""
+        """Return remarks on what is assumed about the unit of depth, or why it is not measured."""
         if pixels.ndim == 3:
             if is_grey(to_8_bit(pixels)):
                 return []
@@ -271,18 +271,18 @@ class AuxEncoder:
 
     def _degrees(self, wanted: AuxRange, pixels: Pixels) -> GreyRange:
         ends = (wanted.low, wanted.high)
-        if self._counts != AS_STORED:  # degrees, of one kind or the other
+        if self._counts != AS_STORED:  # stored values are Celsius or kelvin
             zero = ZERO_CELSIUS_K if self._middle(pixels) > _SCENE_CELSIUS[1] else 0.0
             return GreyRange(*(self._counts.count_of(celsius + zero) for celsius in ends))
         step = kelvin_per_count(pixels)
         return GreyRange(*((celsius + ZERO_CELSIUS_K) / step for celsius in ends))
 
     def _middle(self, pixels: Pixels) -> float:
-        """Return the median of what a picture measures in what is stored."""
+        """Return the median of the measured pixels, in stored units."""
         return float(np.median(_known(pixels))) / self._counts.per_unit + self._counts.zero
 
     def _meaning_of(self, pixels: Pixels) -> CountMeaning | None:
-        """Return what counts mean, by what was said, what is stored, or the first picture."""
+        """Return the meaning of counts, from the options, the stored type, or the first picture."""
         if self._modality is Modality.EVENT:
             return CountMeaning(1.0, 0.0, AuxUnit.EVENTS)
         if pixels.ndim == 3:
@@ -300,10 +300,10 @@ class AuxEncoder:
         return CountMeaning(step, -ZERO_CELSIUS_K, AuxUnit.CELSIUS)
 
     def _stored_degrees(self, middle: float) -> CountMeaning | None:
-        """Return what counts mean that were made of degrees: Celsius or Kelvin, by the median of a scene."""
+        """Return the meaning of counts made from degrees: Celsius or kelvin, by the median of the scene."""
         low, high = _SCENE_CELSIUS
         per_count = float(self._counts.count_unit)
-        if self._counts.zero == -ZERO_CELSIUS_K:  # what is below zero is Celsius
+        if self._counts.zero == -ZERO_CELSIUS_K:  # negative values can only be Celsius
             return CountMeaning(per_count, self._counts.zero, AuxUnit.CELSIUS)
         for zero in (0.0, -ZERO_CELSIUS_K):
             if self._counts.zero == 0 and low <= middle + zero <= high:
@@ -317,14 +317,14 @@ class AuxEncoder:
 
 
 def mm_per_count(options: EncodingOptions, stated_unit_mm: Fraction | None, counts: CountScale) -> Fraction:
-    """Return millimetres in one count of depth: as said of what is stored, as the file states, or 1."""
+    """Return millimetres per count of depth: from the options, else as the file states, else 1."""
     if options.depth_scale_mm is not None:
         return options.depth_scale_mm * counts.count_unit
     return stated_unit_mm or Fraction(1)
 
 
 def sparse_depth_remarks(pixels: Pixels) -> list[str]:
-    """Return what to say of a picture of depth whose published encoding is one colour: half of it is 0."""
+    """Return a remark on a depth picture of which more than half is 0: as published it is one colour."""
     holes = float(np.mean(pixels == 0)) if pixels.ndim == 2 else 0.0
     if holes <= 0.5:
         return []
@@ -335,10 +335,10 @@ def sparse_depth_remarks(pixels: Pixels) -> list[str]:
 
 
 def scaled_depth(pixels: Pixels, scale_mm: Fraction) -> Pixels:
-    """Return depth in millimetres, rounded; what does not fit into 16 bits becomes 65535. 0 stays 0.
+    """Convert depth to millimetres, rounded, at most 65535 and at least 1; 0 stays 0.
 
-    `pixels` are `(H, W)` uint8 or uint16 counts of `scale_mm`; pictures of three channels are returned as
-    they are.
+    `pixels` are `(H, W)` uint8 or uint16 counts of `scale_mm`; the result is uint16. Pictures of three
+    channels, or with a scale of 1, are returned unchanged.
     """
     if scale_mm == 1 or pixels.ndim == 3:
         return pixels
@@ -349,10 +349,10 @@ def scaled_depth(pixels: Pixels, scale_mm: Fraction) -> Pixels:
 
 
 def fine_heat(pixels: Pixels, meaning: CountMeaning | None) -> Pixels:
-    """Return heat that is counted in degrees Celsius, or finely, in hundredths of a kelvin; 0 stays 0.
+    """Convert temperature counts to hundredths of a kelvin, which other programs read; 0 stays 0.
 
-    Others read these. What is counted more coarsely, as what is hotter does not fit, becomes tenths.
-    `pixels` are `(H, W)` uint16; whatever else is meant is returned as it is.
+    Counts coarser than 0.01 K, as for hot scenes, become tenths. `pixels` are `(H, W)` uint16. Pictures
+    without temperatures, counts of 1 K or more, and usual steps of kelvin are returned unchanged.
     """
     is_heat = meaning is not None and meaning.unit is AuxUnit.CELSIUS and pixels.dtype == np.uint16
     is_kelvin = meaning is not None and meaning.zero == -ZERO_CELSIUS_K
@@ -368,9 +368,9 @@ def fine_heat(pixels: Pixels, meaning: CountMeaning | None) -> Pixels:
 
 
 def near_depth(depth_mm: Pixels) -> Pixels:
-    """Return what was measured, `(N,)`, no farther than three times its median, as the published limit is.
+    """Return the measured depths, `(N,)`, clipped at three times their median like the published limit.
 
-    A far wall is noise that would leave the things before it one colour.
+    Otherwise a far wall would leave the things in front of it one colour.
     """
     measured = depth_mm[depth_mm > 0]
     if measured.size == 0:
@@ -380,10 +380,10 @@ def near_depth(depth_mm: Pixels) -> Pixels:
 
 
 def encode_depth_range(depth_mm: Pixels, limits: GreyRange | None) -> Image8:
-    """Colour depth by a range, without a measurement as the nearest colour.
+    """Colour depth by a range; pixels without a measurement get the nearest colour.
 
-    `depth_mm` is `(H, W)`, 0 without a measurement; `limits` are millimetres that become the ends of the
-    colour map, None where nothing was measured yet. The result is as that of `encode_depth`.
+    `depth_mm` is `(H, W)`, 0 without a measurement; `limits` are the ends of the colour map in millimetres,
+    None before anything was measured. The result is like that of `encode_depth`.
     """
     levels = _levels(depth_mm, limits, 1)
     levels[depth_mm == 0] = 0
@@ -391,7 +391,7 @@ def encode_depth_range(depth_mm: Pixels, limits: GreyRange | None) -> Image8:
 
 
 def kelvin_per_count(pixels: Pixels) -> float:
-    """Tell the step of a linear-temperature camera from its counts: the one that makes a usual scene.
+    """Guess the kelvin per count of a linear-temperature camera: the step that gives a plausible scene.
 
     `pixels` are `(H, W)` uint16 counts. `ConfigError`: no known step does.
 
@@ -420,14 +420,14 @@ def is_fine_temperature(pixels: Pixels) -> bool:
 
 
 def _known(counts: Pixels) -> Pixels:
-    """Return the counts, `(N,)`, that measure: not 0, nor the largest number, unless there is no other."""
+    """Return the measured counts, `(N,)`: not 0, nor the largest number unless there is no other."""
     measured = counts[counts > 0]
     below = measured[measured < np.iinfo(counts.dtype).max]
     return below if below.size else measured
 
 
 def _is_swapped(counts: Pixels) -> bool:
-    """Return whether a picture of 16 bits is far smoother with the two bytes of each count swapped."""
+    """Return whether a 16-bit picture is far smoother with the two bytes of each count swapped."""
 
     def roughness(picture: Pixels) -> float:
         step = np.abs(np.diff(picture.astype(np.float64), axis=-1))
@@ -446,7 +446,7 @@ def _about_colour(colour: Image8, norm: AuxNorm) -> str:
 
 
 def _is_on_white(picture: Pixels) -> bool:
-    """Tell whether the colour that most pixels of an event picture have is white, or that of events."""
+    """Return whether the most frequent colour of an event picture is white, or a colour of events."""
     small = cv2.resize(picture, _PALETTE_SAMPLE, interpolation=cv2.INTER_NEAREST)
     colours, often = np.unique(
         small.reshape(_PALETTE_SAMPLE[0] * _PALETTE_SAMPLE[1], -1), axis=0, return_counts=True
@@ -469,11 +469,11 @@ def _levels(counts: Pixels, limits: GreyRange | None, lowest: int) -> Image8:
 # --- palettes ---
 
 MAX_PALETTE_DISTANCE: Final = 20.0
-"""Compression moves colours of a palette by 5 to 13 levels; no photograph of 60 lies within 30 of one."""
-_NEAR_SHARE: Final = 80.0  # percent of the pixels that have to be near: the rest may be lettering and edges
+"""Compression shifts palette colours by 5 to 13 levels; none of 60 photographs is within 30 of a palette."""
+_NEAR_SHARE: Final = 80.0  # percent of the pixels that must be near; the rest may be lettering and edges
 _PALETTE_SAMPLE: Final = (64, 48)
 _IRON: Final = ((0, 0, 0), (32, 0, 140), (180, 0, 150), (240, 90, 20), (255, 190, 0), (255, 255, 220))
-"""Black over violet, red and yellow to white, in equal steps: what most makers call iron."""
+"""From black through violet, red and yellow to white, in equal steps; most makers call it iron."""
 _OF_OPENCV: Final = {
     "inferno": cv2.COLORMAP_INFERNO,
     "hot": cv2.COLORMAP_HOT,
@@ -487,7 +487,7 @@ _OF_OPENCV: Final = {
 
 
 def find_palette(colour: Image8) -> str | None:
-    """Return the name of the palette that nearly all colours of a picture come from; None if it is another.
+    """Return the palette that at least 80 % of a picture's colours come from; None if no known one fits.
 
     `colour` is `(H, W, 3)` uint8 RGB.
     """

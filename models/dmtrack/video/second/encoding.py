@@ -1,8 +1,8 @@
-"""From what a sensor writes to the three 8-bit channels the network takes.
+"""Encodes sensor pictures as the three 8-bit channels that the network takes.
 
-The published encodings are functions of their own: `encode_thermal`, `encode_depth`,
-`encode_event`. `ModalityEncoder` is the same for a running stream: it keeps the smoothed
-grey range of 16-bit thermal video, so that the picture does not flicker.
+`encode_thermal`, `encode_depth` and `encode_event` are the published encodings. `ModalityEncoder` applies
+them to a running stream: it smooths the grey range of 16-bit thermal video, so that the picture does not
+flicker.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Image8 = npt.NDArray[np.uint8]
 
 MAX_DEPTH_MM: Final = 10_000.0
 COLOUR_TOLERANCE: Final = 12
-"""Channels nearer than this are grey: chroma subsampling leaves grey video a few levels off."""
+"""Channels no farther apart than this are grey: chroma subsampling leaves grey video a few levels off."""
 
 
 # --- thermal -------------------------------------------------------------------------------
@@ -31,8 +31,8 @@ COLOUR_TOLERANCE: Final = 12
 def stretch_thermal16(pixels: Pixels, grey_range: GreyRange | None = None) -> Image8:
     """Map 16-bit thermal counts to 8 bit, hot to bright.
 
-    Linear between two counts, clipped outside them. Plain min-max would be ruined by outliers,
-    so the range is the 1st to the 99.8th percentile of the frame unless one is given.
+    The map is linear, clipped at the ends of the range: by default the 1st and the 99.8th percentile of the
+    frame, because outliers would ruin plain min-max.
 
     `pixels` are `(H, W)` uint16 counts (10-, 12-, 14- or 16-bit, any offset); the result is `(H, W)` uint8.
     """
@@ -42,10 +42,10 @@ def stretch_thermal16(pixels: Pixels, grey_range: GreyRange | None = None) -> Im
 
 
 def encode_thermal(pixels: Pixels, stretch: Callable[[Pixels], Image8] = stretch_thermal16) -> Image8:
-    """Encode a thermal picture as `(H, W, 3)` uint8: 8 bit as it is, 16 bit through `stretch`.
+    """Encode a thermal picture as `(H, W, 3)` uint8: 8 bit unchanged, 16 bit through `stretch`.
 
-    `pixels` are `(H, W, 3)` or `(H, W)` uint8, unchanged but for the channel count, or `(H, W)` uint16;
-    `(H, W, 3)` uint16 loses its lower byte. `stretch` maps `(H, W)` uint16 to `(H, W)` uint8.
+    `pixels` are `(H, W, 3)` or `(H, W)` uint8, or `(H, W)` uint16, one channel being repeated; of
+    `(H, W, 3)` uint16 the upper byte is taken. `stretch` maps `(H, W)` uint16 to `(H, W)` uint8.
 
     Source: specification 3.6 ("rgbrgb"), for 8 bit; the 16-bit mapping is ours.
     """
@@ -61,13 +61,13 @@ def encode_thermal(pixels: Pixels, stretch: Callable[[Pixels], Image8] = stretch
 def encode_depth(pixels: Pixels) -> Image8:
     """Encode depth as published: clip, min-max stretch in the integer type, JET, BGR order.
 
-    The limit is `min(3 * median, 10000)` in the unit of the picture (millimetres). Zeros (no
-    measurement) take part in the median on purpose: published weights were trained so. When
-    more than half of the picture is 0 the result is one colour.
+    The limit is `min(3 * median, 10000)` in the unit of the picture (millimetres). Zeros (no measurement)
+    count in the median on purpose, as in the training of the published weights. If more than half of the
+    picture is 0, the result is one colour.
 
-    `pixels` are `(H, W)` uint16 millimetres. uint8 is taken the same way. `(H, W, 3)` uint8 is a grey video
-    (one channel is used) or, when it has colour, depth that is colour-mapped already: only the channel order
-    is changed. The result is `(H, W, 3)` uint8, in BGR order, as the published weights expect.
+    `pixels` are `(H, W)` uint16 millimetres, or uint8, treated the same. Of grey `(H, W, 3)` uint8 one
+    channel is used; coloured `(H, W, 3)` is depth already colour-mapped, and only its channel order is
+    changed. The result is `(H, W, 3)` uint8 in BGR order, as the published weights expect.
 
     Source: specification 3.6 ("rgbcolormap" with depth clipping).
     """
@@ -89,8 +89,7 @@ def encode_depth(pixels: Pixels) -> Image8:
 def encode_event(pixels: Pixels) -> Image8:
     """Encode an event picture as `(H, W, 3)` uint8: unchanged, as published; one channel is repeated.
 
-    `pixels` are `(H, W, 3)` uint8 in RGB order, or `(H, W)` uint8. `FormatError`: the picture has 16 bits,
-    which no event picture has.
+    `pixels` are `(H, W, 3)` uint8 in RGB order, or `(H, W)` uint8. `FormatError`: the picture has 16 bits.
 
     Source: specification 3.6 ("rgbrgb").
     """
@@ -105,7 +104,7 @@ def encode_event(pixels: Pixels) -> Image8:
 
 
 def encode(pixels: Pixels, modality: Modality) -> Image8:
-    """Encode one picture by its modality to `(H, W, 3)` uint8, without memory of other frames.
+    """Encode one picture of a modality as `(H, W, 3)` uint8, independent of other frames.
 
     `FormatError`: the picture cannot be of this modality.
     """
@@ -113,7 +112,7 @@ def encode(pixels: Pixels, modality: Modality) -> Image8:
 
 
 class ModalityEncoder:
-    """The encoding of one running stream; the grey range of 16-bit thermal is followed slowly."""
+    """Encodes one running stream as published; smooths the grey range of 16-bit thermal over time."""
 
     def __init__(self, modality: Modality) -> None:
         self.modality = modality
@@ -132,7 +131,7 @@ class ModalityEncoder:
 
 
 def is_grey(pixels: Image8) -> bool:
-    """Return whether `(H, W, 3)` pixels hold no colour, but for chroma rounding."""
+    """Return whether `(H, W, 3)` pixels have no colour, apart from chroma rounding."""
     sample = pixels[::4, ::4].astype(np.int16)
     spread = sample.max(axis=2) - sample.min(axis=2)
     return bool(np.percentile(spread, 99) <= COLOUR_TOLERANCE)
@@ -143,7 +142,7 @@ def _three_channels(gray: Image8) -> Image8:
 
 
 def to_8_bit(pixels: Pixels) -> Image8:
-    """Return pixels without the lower byte of 16 bits."""
+    """Return uint8 pixels unchanged, and the upper byte of uint16 pixels."""
     return cast(Image8, pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8))
 
 
@@ -153,9 +152,9 @@ LOW_PERCENTILE: Final = 1.0
 HIGH_PERCENTILE: Final = 99.8
 MIN_SPAN_COUNTS: Final = 32.0
 """A scene flatter than this many sensor counts is not stretched to full contrast: it is noise."""
-_WRITTEN_ROWS, _FEWEST_ROWS = 4, 48  # telemetry of cores: at most so many at either end of pictures so high
-_FEW_COUNTS: Final = 16  # of a picture that is drawn, whose ground is no border
-#: Between these lies no pixel that registering has mixed from a border and the scene.
+_WRITTEN_ROWS, _FEWEST_ROWS = 4, 48  # camera cores write telemetry into so many rows at either end
+_FEW_COUNTS: Final = 16  # different counts of a drawn picture, whose background is no border
+#: Pixels that registering mixed from a border and the scene lie outside these percentiles.
 _INNER_SHARES: Final = (0.1, 0.9)
 _NO_SCENE: Final = (0, (1 << 14) - 1, (1 << 16) - 1)
 SMOOTHING: Final = 0.1  # share of a new frame in the followed range
@@ -180,14 +179,14 @@ class GreyRange:
 
 
 def measure_grey_range(pixels: Pixels, high_percentile: float = HIGH_PERCENTILE) -> GreyRange:
-    """Return the percentiles of a frame, at least `MIN_SPAN_COUNTS` apart.
+    """Return the percentiles of a frame as a range, at least `MIN_SPAN_COUNTS` wide.
 
-    What is far below or above all other counts, and is 0, the largest count of 14 or 16 bits, or the usual
-    one at the edge, is no measurement: registered pictures have borders of it. The first and the last rows
-    are not looked at: cores write there what they know of themselves.
+    0, the largest count of 14 or 16 bits, and the most frequent count at the edge are no measurement if they
+    are far from all other counts: registered pictures have borders of them. The first and last rows of large
+    pictures are skipped: camera cores write telemetry there.
 
-    `pixels` are `(H, W)` uint16 (or uint8) sensor counts. The rest of the share `high_percentile`, in
-    percent, may turn white: below 100, because one hot pixel would otherwise darken everything else.
+    `pixels` are `(H, W)` uint16 (or uint8) sensor counts. `high_percentile` is the white end, in percent:
+    below 100, because one hot pixel would otherwise darken everything else.
     """
     shares = (LOW_PERCENTILE / 100, high_percentile / 100)
     is_large = pixels.ndim == 2 and len(pixels) >= _FEWEST_ROWS
@@ -202,19 +201,19 @@ def measure_grey_range(pixels: Pixels, high_percentile: float = HIGH_PERCENTILE)
         rest = counts.copy()
         rest[end] = 0
         if is_large and _away(end, *_percentiles(rest, _INNER_SHARES)):
-            # what lies next to the border is of both, when the picture was turned
+            # in a rotated picture, pixels next to the border mix it with the scene
             near = cv2.dilate((seen == end).astype(np.uint8), np.ones((5, 5), np.uint8))
             far = seen[near == 0]
             rest = np.minimum(rest, np.bincount(far, minlength=len(counts))) if far.size else rest
         low_measured, high_measured = _percentiles(rest, shares)
-        if _away(end, low_measured, high_measured):  # no scene: a border, or pixels without a count
+        if _away(end, low_measured, high_measured):  # a border, or pixels without a measurement
             counts, low, high = rest, low_measured, high_measured
     missing = max(0.0, MIN_SPAN_COUNTS - float(high - low))
     return GreyRange(float(low) - missing / 2, float(high) + missing / 2)
 
 
 def _away(end: int, low: int, high: int) -> bool:
-    """Return whether a count is farther from a range than that is wide."""
+    """Return whether a count is farther outside a range than the range is wide."""
     return max(low - end, end - high) > high - low
 
 
@@ -225,9 +224,9 @@ def _percentiles(counts: npt.NDArray[np.intp], shares: tuple[float, float]) -> t
 
 
 class RangeFollower:
-    """Follows the percentiles of a running stream slowly; jumps where the old range says nothing.
+    """Follows the grey range of a running stream slowly; jumps where the new range does not overlap it.
 
-    The rest of the share `high_percentile`, in percent, may turn white.
+    `high_percentile` is the white end, in percent, as in `measure_grey_range`.
     """
 
     def __init__(self, high_percentile: float = HIGH_PERCENTILE) -> None:
@@ -235,7 +234,7 @@ class RangeFollower:
         self._range: GreyRange | None = None
 
     def follow(self, counts: Pixels) -> GreyRange | None:
-        """Return the range after a frame's measured counts, of any shape; None before there are any."""
+        """Update the range with a frame's measured counts, of any shape; None before there are any."""
         if counts.size == 0:
             return self._range
         measured = measure_grey_range(counts, high_percentile=self._high_percentile)

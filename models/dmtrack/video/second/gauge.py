@@ -1,9 +1,8 @@
-"""`Gauge`: what the second stream measures at a box: metres or degrees by the counts of a frame, or events.
+"""`Gauge`: measures a target in the second stream: its distance, its temperature, or its rate of events.
 
-A box holds more than its target: what is behind it, and what covers it. Of the values in a box those are the
-target's that its middle is full of and its surroundings are not: the counts fall into a histogram, weighted
-by nearness to the middle, and of its modes the one is taken that leads most over its share of a frame around
-the box; of equal ones the nearest (coldest).
+A box holds more than its target: background, and things in front of it. The target's counts are those that
+are frequent in the middle of the box and rare around it. So the counts in the box form a histogram, weighted
+by nearness to the middle; the target is the mode whose share exceeds its share of the surroundings the most.
 """
 
 from __future__ import annotations
@@ -21,29 +20,29 @@ from dmtrack.geometry.intrinsics import Intrinsics
 Floats = npt.NDArray[np.float64]
 Numbers = npt.NDArray[Any]
 
-_AROUND: Final = 0.25  # width of the frame around a box, in its sides; at least `_LEAST_AROUND_PX`
+_AROUND: Final = 0.25  # width of the surroundings, in sides of the box; at least `_LEAST_AROUND_PX`
 _LEAST_AROUND_PX: Final = 2.0
 _MOST_SIDE: Final = 48
-"""More columns or rows than that are not looked at: every second or third one is enough."""
+"""At most so many columns or rows are read: of larger boxes every second, third, ... one."""
 _MIDDLE: Final = 0.4  # standard deviation of the weights, in half sides of the box
-_AGAINST: Final = 0.7  # how much a share of the surroundings counts against the same share of the box
-_LEAST_KNOWN: Final = 0.1  # where less of a box, by weight, is measured, nothing is known of it
+_AGAINST: Final = 0.7  # weight of a share of the surroundings against the same share of the box
+_LEAST_KNOWN: Final = 0.1  # if a smaller share of a box, by weight, is measured, there is no result
 _DEPTH_BIN: Final = 0.02
-"""Depth falls into bins that are so wide, as a share of it: noise grows with distance."""
+"""Width of a bin of depth, as a share of the depth: noise grows with distance."""
 _HEAT_BINS: Final = 32
 _VALLEY: Final = 0.3
 """A mode ends where the histogram falls below this share of its peak, or rises again by `_RISE`."""
 _RISE: Final = 1.2
 _MOST_MODES: Final = 6
-_TAIL: Final = 0.05  # of the depth of a target so much is left out at either end: flying pixels
+_TAIL: Final = 0.05  # share of a target's depths left out at either end: flying pixels
 
 
 MEASURE_COLUMNS: Final = ("aux_median", "aux_min", "aux_max", "aux_unit", "x_m", "y_m", "z_m")
-"""What tables call the parts of a measure."""
+"""The names of a measure's parts in tables."""
 
 
 class AuxUnit(StrEnum):
-    """What a measure counts in."""
+    """The unit of a measure."""
 
     METRE = "m"
     CELSIUS = "C"
@@ -52,14 +51,14 @@ class AuxUnit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AuxMeasure:
-    """What the second stream measures of a target in a frame.
+    """What the second stream measures of a target in one frame.
 
     Attributes:
-        median: Of the target, without what is behind or before it; of events their rate in the box.
-        low: Depth: the nearest that it reaches, but for 5 % of it. Degrees: the coldest point in the box.
-        high: The farthest, but for 5 %; the hottest point in the box. Of events neither is known.
-        unit: Of the three.
-        position_m: Of its middle, from the RGB camera: to the right, down and ahead, in metres.
+        median: Median of the target, without things behind or in front of it; events: their rate in the box.
+        low: Depth: the target's 5th percentile. Temperature: the coldest point in the box. Events: None.
+        high: Depth: the target's 95th percentile. Temperature: the hottest point in the box. Events: None.
+        unit: The unit of these three.
+        position_m: The target's middle from the RGB camera: right, down and ahead, in metres.
     """
 
     median: float
@@ -75,7 +74,7 @@ class AuxMeasure:
 
 
 def measure_cells(measure: AuxMeasure | None) -> dict[str, float | str | None]:
-    """Return the parts of a measure by the names of their columns, None where they are not known."""
+    """Return the parts of a measure by `MEASURE_COLUMNS`, None where unknown."""
     if measure is None:
         return dict.fromkeys(MEASURE_COLUMNS)
     place = measure.position_m or (None, None, None)
@@ -85,16 +84,16 @@ def measure_cells(measure: AuxMeasure | None) -> dict[str, float | str | None]:
 
 @dataclass(frozen=True, slots=True)
 class EventWindow:
-    """The events of a picture."""
+    """The events drawn in one picture."""
 
     x: npt.NDArray[np.uint16]  # `(N,)` columns in pixels
     y: npt.NDArray[np.uint16]  # `(N,)` rows
-    length_us: int  # so long they were collected
+    length_us: int  # the time over which they were collected
 
 
 @dataclass(frozen=True, slots=True)
 class CountMeaning:
-    """What the counts of a stream mean: `count * per_count + zero`, in `unit`; 0 is no measurement."""
+    """The meaning of a stream's counts: `count * per_count + zero`, in `unit`; count 0 is no measurement."""
 
     per_count: float
     zero: float
@@ -107,17 +106,16 @@ class Gauge:
 
     meaning: CountMeaning  # of the counts
     aux_size: tuple[int, int]  # width and height of the second picture in pixels
-    # `(3, 3)`, pixels of the RGB picture to pixels of the second one; their centres lie at whole
-    # numbers
+    # `(3, 3)`, pixels of the RGB picture to pixels of the second one; pixel centres at whole numbers
     to_aux: Floats
-    camera: Intrinsics | None = None  # the RGB camera; None where it is not known
-    bits: int = 16  # of the counts; pictures of 8 bits among those of 16 mean something else
+    camera: Intrinsics | None = None  # the RGB camera; None if unknown
+    bits: int = 16  # of the counts; pictures with other bits are not measured
 
     def measure(self, counts: Numbers, box: Box) -> AuxMeasure | None:
-        """Return what is known of the target in a box.
+        """Measure the distance or temperature of the target in a box.
 
-        `counts` are `(H, W)` of the second picture, of other pictures nothing is known; `box` is in pixels of
-        RGB. None: the box lies outside of the picture, or hardly any of it is measured.
+        `counts` are the `(H, W)` second picture; `box` is in pixels of RGB. None: the picture has another
+        size or bits, the box lies outside it, hardly any of it is measured, or the stream is of events.
         """
         is_alike = counts.shape[::-1] == self.aux_size and 8 * counts.itemsize == self.bits
         if not is_alike or self.meaning.unit is AuxUnit.EVENTS:
@@ -140,7 +138,7 @@ class Gauge:
         return AuxMeasure(median, low, high, self.meaning.unit, place)
 
     def event_rate(self, events: EventWindow, box: Box) -> AuxMeasure | None:
-        """Return how many events a second a box has; None where it lies outside of the picture.
+        """Return the event rate in a box; None if it lies outside the picture, or the window has no length.
 
         `events` are those of the second picture; `box` is in pixels of RGB.
         """
@@ -157,11 +155,11 @@ class Gauge:
 
 
 def mapped_box(to_aux: Floats, box: Box) -> Box | None:
-    """Return the upright box around a box in the second picture; None where some of it is behind the camera.
+    """Map a box to the upright box around it in the second picture; None if part is behind the camera.
 
     `to_aux` is as in `Gauge`; `box` is in pixels of RGB.
     """
-    x1, y1, x2, y2 = (edge - 0.5 for edge in box.xyxy)  # a homography counts from the middle of a pixel
+    x1, y1, x2, y2 = (edge - 0.5 for edge in box.xyxy)  # in a homography, pixel centres are whole numbers
     across, down, depth = to_aux @ np.array([[x1, x2, x2, x1], [y1, y1, y2, y2], [1, 1, 1, 1]])
     if not depth.min() > 0:
         return None
@@ -174,14 +172,14 @@ def mapped_box(to_aux: Floats, box: Box) -> Box | None:
 class _Area:
     """The counts in a box and around it."""
 
-    counts: Floats  # `(N,)` that are measured, some of them left out where there are many
-    weights: Floats  # `(N,)` by nearness to the middle of the box; 0 around it
-    inside: Numbers  # `(h, w)` of the box, every one
+    counts: Floats  # `(N,)` measured counts, subsampled in large boxes
+    weights: Floats  # `(N,)` by nearness to the middle of the box; 0 outside it
+    inside: Numbers  # `(h, w)` all counts in the box
     known: float  # share of the box that is measured, by weight
 
     @classmethod
     def of(cls, box: Box, picture: Numbers) -> _Area | None:
-        """Return the area of a box; None where it lies outside of the picture."""
+        """Return the area of a box; None if the box lies outside the picture."""
         height, width = picture.shape
         left, top, right, bottom = box.xyxy
         across = _Side.of(left, right, width)
@@ -212,7 +210,7 @@ class _Area:
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """One axis of an area: what of the picture is looked at, and the weights of its columns or rows."""
+    """One axis of an area: the range and step of columns or rows to read, and their weights."""
 
     near: int
     far: int
@@ -237,12 +235,12 @@ class _Side:
 
 
 def _is_known(counts: Numbers) -> npt.NDArray[np.bool_]:
-    """Return where counts are a measurement: neither 0 nor the largest number there is."""
+    """Return where counts are a measurement: neither 0 nor the largest number of their type."""
     return np.asarray((counts > 0) & (counts < np.iinfo(counts.dtype).max))
 
 
 def _modes(histogram: Floats) -> list[tuple[int, int]]:
-    """Return the first and last bins of the modes, the highest one first; at least one."""
+    """Return first and last bin of each mode of `(N,)`, highest mode first; at least one."""
     smooth = np.convolve(histogram, (0.5, 1.0, 0.5))[1:-1].tolist()
     taken = [False] * len(smooth)
     modes: list[tuple[int, int]] = []

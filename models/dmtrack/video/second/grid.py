@@ -1,4 +1,4 @@
-"""How an encoded second picture comes onto the RGB grid: stretched, fitted, or warped by an alignment."""
+"""Maps an encoded second picture onto the RGB grid: stretched, fitted, or warped by an alignment."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ ToGrid = Callable[[Image8, tuple[int, int], Modality], Image8]
 """Brings an encoded picture onto the RGB grid of the given width and height."""
 
 _MINIFIED: Final = 0.6
-"""A picture warped to less than this share of its size is averaged first, or it would flicker: by a whole
-number, which is fast."""
+"""A picture warped to less than this share of its size is first averaged by a whole factor, which is fast;
+otherwise it would flicker."""
 
 
 _BLANK_RGB: Final = {
@@ -45,11 +45,10 @@ class Fit(StrEnum):
 def resize_to_grid(picture: Image8, size: tuple[int, int], modality: Modality) -> Image8:
     """Stretch an encoded picture to the RGB grid, which shows the same field of view.
 
-    Thermal is interpolated (averaged when it shrinks). Depth and event pictures take the nearest
-    pixel: a blend of two colours of the depth map is a third depth, and one of red and white no
-    event.
+    Thermal is interpolated (averaged when it shrinks). Depth and event pictures take the nearest pixel: a
+    blend of two depth colours would be a third depth, and one of red and white would be no event.
 
-    `picture` is `(h, w, 3)` uint8 and is returned where it has that size; `size` is width and height in px.
+    `picture` is `(h, w, 3)` uint8, returned as it is if it has `size`, the width and height in pixels.
     """
     height, width = picture.shape[:2]
     if (width, height) == size:
@@ -62,19 +61,19 @@ def resize_to_grid(picture: Image8, size: tuple[int, int], modality: Modality) -
 
 
 def letterbox_to_grid(picture: Image8, size: tuple[int, int], modality: Modality) -> Image8:
-    """Scale a picture evenly until it just fits in the grid, centred; the rest is blank."""
+    """Scale a picture evenly to fit inside the grid, centred; the rest is blank."""
     factor = min(size[0] / picture.shape[1], size[1] / picture.shape[0])
     return _centred(_scaled(picture, factor, modality), size, modality)
 
 
 def crop_to_grid(picture: Image8, size: tuple[int, int], modality: Modality) -> Image8:
-    """Scale a picture evenly until it just covers the grid, centred; what overhangs is cut."""
+    """Scale a picture evenly to cover the grid, centred; the overhang is cut."""
     factor = max(size[0] / picture.shape[1], size[1] / picture.shape[0])
     return _centred(_scaled(picture, factor, modality), size, modality)
 
 
 def _centred(picture: Image8, size: tuple[int, int], modality: Modality) -> Image8:
-    """Lay a picture pixel for pixel onto the middle of the grid; cut or blank around it."""
+    """Place an unscaled picture in the middle of the grid; cut the overhang, leave the rest blank."""
     left, top = ((whole - side) // 2 for whole, side in zip(size, picture.shape[1::-1], strict=True))
     return rectangle(picture, -left, -top, *size, blank_colour(modality))
 
@@ -120,7 +119,7 @@ class HomographyGrid:
             )
 
     def _averaged(self, picture: Image8) -> tuple[Image8, Matrix]:
-        """Return the picture, averaged if the warp shrinks it much, and the matrix that goes with it."""
+        """Return the picture, averaged if the warp shrinks it much, and the matrix for the result."""
         corners = self.homography.corners().astype(np.float32)
         width, height = self.homography.aux_size
         share = float(np.sqrt(cv2.contourArea(corners) / max(1, (width - 1) * (height - 1))))
@@ -134,7 +133,7 @@ class HomographyGrid:
 
 
 def grid_by(align: Homography | None, fit: Fit = Fit.RESIZE) -> ToGrid:
-    """Return what brings pictures onto the grid: the alignment if there is one, else a fit."""
+    """Return the function that maps pictures onto the grid: by the alignment if given, else by the fit."""
     return _FITS[fit] if align is None else HomographyGrid(align)
 
 
@@ -159,10 +158,10 @@ def rgb_to_aux(
 
 
 def counts_on_grid(pixels: Pixels, to_grid: ToGrid, size: tuple[int, int], modality: Modality) -> Pixels:
-    """Bring a picture onto the RGB grid as it was read: counts stay counts, 16 bits stay 16 bits.
+    """Map a picture as it was read onto the RGB grid: counts stay counts, 16 bits stay 16 bits.
 
-    `pixels` are `(h, w, 3)` uint8, or `(h, w)` uint8 or uint16, where the nearest pixel is taken of 16 bits;
-    one channel is 0 where the second camera sees nothing. `size` is width and height of the grid in pixels.
+    `pixels` are `(h, w, 3)` uint8, `(h, w)` uint8, or `(h, w)` uint16, which takes the nearest pixel and is 0
+    where the second camera sees nothing. `size` is width and height of the grid in pixels.
     """
     if pixels.ndim == 3:
         return to_grid(cast(Image8, pixels), size, modality)
@@ -175,9 +174,9 @@ def counts_on_grid(pixels: Pixels, to_grid: ToGrid, size: tuple[int, int], modal
 
 
 def blank_colour(modality: Modality) -> tuple[int, int, int]:
-    """Return what an encoded picture shows where nothing was measured.
+    """Return the colour of an encoded picture where nothing was measured.
 
-    White for events (no event), black for thermal, and for depth the colour of 0, no measurement.
+    White for events (no event), black for thermal, and for depth the colour of 0 (no measurement).
     """
     return _BLANK_RGB[modality]
 
