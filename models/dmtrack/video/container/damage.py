@@ -55,7 +55,7 @@ class DamageCount:
         if self._cut is not None and not packet.is_keyframe:  # at a keyframe, recordings may be joined
             self.add(self._cut)
         self._cut = packet.pts if self._is_cut_next else None
-        self._is_cut_next = packet.is_corrupt  # libav marks the packet before
+        self._is_cut_next = packet.is_corrupt  # libav marks the packet before the damaged one
         if self._is_wrong(packet):
             self.add(packet.pts)
 

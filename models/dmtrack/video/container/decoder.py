@@ -200,7 +200,7 @@ class PacketDecoder:
             if not self._decoded and self._stream.codec_context.name in _MOVED_UP:
                 self.said_bits = said_bits(bytes(packet))
         if packet.size == 0 and not is_flush:
-            return  # AVI writes empty packets for "the picture before, again"
+            return  # in AVI an empty packet repeats the picture before
         if not is_flush:
             self._damage.look_at(packet)
         if self._due is not None and packet.dts is not None:
@@ -355,7 +355,7 @@ class GpuDecoder:
 
 
 class _DeviceGivesUpError(Exception):
-    """Why the device is not used any more."""
+    """The device cannot be used any more; the text says why."""
 
 
 def suits_gpu(context: VideoCodecContext) -> bool:

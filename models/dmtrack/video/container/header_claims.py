@@ -107,7 +107,7 @@ def joined_recordings(path: Path) -> int:
             found += head[4:8] == b"moov"
             size = int.from_bytes(head[:4], "big")
             size = int.from_bytes(head[8:], "big") if size == 1 else size
-            if len(head) < 8 or size < 8:  # the end; a size of 0 reaches to it
+            if len(head) < 8 or size < 8:  # the end of the file, or a box that reaches to it
                 break
             at += size
     return found
@@ -117,7 +117,7 @@ def attached_intrinsics(container: InputContainer) -> Intrinsics | None:
     """Return the intrinsics from an attached calibration, as of Azure Kinect's recorder; None without."""
     for stream in container.streams:
         if stream.type == "attachment" and stream.metadata.get("filename") == "calibration.json":
-            data = getattr(stream, "data", None) or b""  # older libraries do not give it
+            data = getattr(stream, "data", None) or b""  # older versions of PyAV lack it
             try:
                 with translated(FormatError, "the calibration cannot be read", where="calibration.json"):
                     return parsed_intrinsics(data.decode().rstrip("\0"))

@@ -1,1 +1,1 @@
-"""Event cameras: every file format they write, cut into windows of time and drawn as pictures."""
+"""Event cameras: reading their file formats, cutting events into windows of time, drawing pictures."""

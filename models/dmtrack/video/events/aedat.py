@@ -35,7 +35,7 @@ _RECORD_3: Final = np.dtype([("data", "<u4"), ("t", "<i4")])
 _SPECIAL, _POLARITY, _LAST_TYPE = 0, 1, 12
 _EDGES_3 = (2, 3)  # rising, falling
 _MAX_RECORD_BYTES: Final = 1 << 26
-"""No camera has pictures larger than this: a header that says more is damaged."""
+"""No camera has larger pictures: a header that says more is damaged."""
 _SIZES: Final = (
     ("dvs128", (128, 128)),
     ("davis240", (240, 180)),
@@ -55,7 +55,7 @@ _EVENT_4: Final = np.dtype(
 )
 _MAX_VERSION_LINE: Final = 64
 _MAX_HEADER_4: Final = 1 << 20
-_MAX_PACKET_BYTES: Final = 1 << 26  # Unpacked; a packet holds some milliseconds
+_MAX_PACKET_BYTES: Final = 1 << 26  # unpacked; a packet holds some milliseconds
 _EDGES_4 = (1, 2)  # rising, falling
 
 
@@ -115,7 +115,7 @@ def _packet_3(head: bytes, offset: int) -> _Packet3:
 
 def _chunk_3(packet: _Packet3, data: bytes, offset: int) -> Chunk:
     records = np.frombuffer(data, _RECORD_3, count=len(data) // _RECORD_3.itemsize)
-    places = np.flatnonzero(records["data"] & 1)  # the others were declared invalid by the camera's filters
+    places = np.flatnonzero(records["data"] & 1)  # the camera's filters declared the others invalid
     bits = records["data"][places]
     if packet.type == _SPECIAL:
         return Chunk(offset, triggers=int(np.isin((bits >> 1) & 0x7F, _EDGES_3).sum()))
@@ -133,8 +133,8 @@ def _torn(offset: int) -> Chunk:
 def open_aedat4(path: Path) -> OpenedEvents:
     """Open an AEDAT 4.0 file.
 
-    `ConfigError`: a library that unpacks it is not installed; `DecodeError`: the header is damaged, or
-    announces no stream of events.
+    `ConfigError`: a library for unpacking is not installed; `DecodeError`: the header is damaged, or lists
+    no stream of events; `FormatError`: the compression is unknown.
     """
     with path.open("rb") as file:
         begin = len(file.readline(_MAX_VERSION_LINE))
@@ -163,7 +163,7 @@ class _Stream4(NamedTuple):
 
 
 def _streams_4(info: str) -> dict[int, _Stream4]:
-    """Return the streams that the XML in a header announces, by their numbers."""
+    """Return the streams listed by the header's XML, by their numbers."""
     _, *parts = re.split(r'<node name="(\d{1,9})"', info)
     streams = {}
     for number, text in zip(parts[::2], parts[1::2], strict=True):
@@ -176,7 +176,7 @@ def _streams_4(info: str) -> dict[int, _Stream4]:
 
 @dataclass(frozen=True, slots=True)
 class _FlatTable:
-    """A table of a FlatBuffer: numbers at places that offsets say. An offset beyond the end is an error."""
+    """A table of a FlatBuffer, whose fields are found by offsets. An offset beyond the data is an error."""
 
     data: bytes
     begin: int
@@ -186,7 +186,7 @@ class _FlatTable:
         return cls(data, _number(data, 0, "<I"))
 
     def place(self, field: int) -> int | None:
-        """Return where a field begins; None if it is left out."""
+        """Return the byte where a field begins; None if it is left out."""
         fields = self.begin - _number(self.data, self.begin, "<i")
         entry = 4 + 2 * field
         offset = _number(self.data, fields + entry, "<H") if entry < _number(self.data, fields, "<H") else 0
@@ -197,7 +197,7 @@ class _FlatTable:
         return missing if place is None else _number(self.data, place, kind)
 
     def vector(self, field: int) -> tuple[int, int]:
-        """Return where the elements of a vector begin, and how many there are."""
+        """Return the byte where a vector's elements begin, and their number."""
         place = self.place(field)
         if place is None:
             return 0, 0
@@ -216,7 +216,7 @@ def _number(data: bytes, place: int, kind: str) -> int:
 
 
 def _unpacker(compression: int) -> Callable[[bytes], bytes]:
-    """Return what unpacks a packet, to no more bytes than a packet can have."""
+    """Return the function that unpacks a packet, to at most `_MAX_PACKET_BYTES`."""
     if compression == 0:
         return lambda data: data
     with library_needed("AEDAT 4 needs the libraries lz4 and zstandard", "pip install 'dmtrack[aedat]'"):
@@ -262,7 +262,7 @@ def _chunks_4(
 
 
 def _chunk_4(kind: str, is_wanted: bool, data: bytes, offset: int) -> Chunk:
-    """Return what is in an unpacked packet; of other streams than the wanted one and triggers, nothing."""
+    """Decode an unpacked packet: events of the wanted stream, or triggers; nothing from other streams."""
     if kind != "TRIG" and not is_wanted:
         return Chunk(offset)
     begin, length = (table := _FlatTable.root(data[4:])).vector(0)
@@ -273,5 +273,5 @@ def _chunk_4(kind: str, is_wanted: bool, data: bytes, offset: int) -> Chunk:
         edges = [_FlatTable(table.data, place + _number(table.data, place, "<I")) for place in places]
         return Chunk(offset, triggers=sum(edge.number(1, "<b", 0) in _EDGES_4 for edge in edges))
     events = np.frombuffer(table.data, _EVENT_4, length, begin)
-    x, y = (events[name].astype(np.uint16) for name in "xy")  # a negative one is outside every sensor
+    x, y = (events[name].astype(np.uint16) for name in "xy")  # negative ones become larger than any sensor
     return Chunk(offset, EventBatch(events["t"].astype(np.int64), x, y, events["p"] != 0))

@@ -1,4 +1,4 @@
-"""Events in numpy's files: `.npy`, and `.npz` with an array a column or one table, read piece by piece."""
+"""Events in numpy files: `.npy`, and `.npz` with one array per column or one table; read in pieces."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ROWS: Final = 1 << 14
 _COLUMNS: Final = 4
 _FRAME_TIMES: Final = "frame_t"
 _MAX_FRAMES: Final = 1 << 24
-_MAX_ROW_BYTES: Final = 1 << 12  # no event has more: a header that says more is of something else, or damaged
+_MAX_ROW_BYTES: Final = 1 << 12  # no event needs more: larger rows are other data, or damage
 _MAX_TABLE_ROWS: Final = 1 << 48
 
 Opener = Callable[[], IO[bytes]]
@@ -37,7 +37,7 @@ Opener = Callable[[], IO[bytes]]
 
 @dataclass(slots=True)
 class _Stored:
-    """Numbers in a file, read from front to back. What its header says is never allocated at once."""
+    """Numbers in a file, read from front to back; never allocates all that its header claims."""
 
     file: IO[bytes]
     dtype: np.dtype[Any]
@@ -50,7 +50,7 @@ class _Stored:
 
     @classmethod
     def opened(cls, opener: Opener, stack: ExitStack) -> list[Self]:
-        """Read the header of an array: one part if its rows lie together, one a column if these do."""
+        """Read the header of an array: one part if it is stored by rows, one per column if by columns."""
         file = stack.enter_context(opener())
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         with translated(FormatError, "the header of the array is damaged"):
@@ -58,7 +58,7 @@ class _Stored:
             if version not in read:
                 raise FormatError(f"an array of version {version[0]}.{version[1]}")
             shape, by_columns, dtype = read[version](file)
-        if len(shape) == 2 and shape[0] == _COLUMNS and shape[1] > _COLUMNS**2:  # a row a column
+        if len(shape) == 2 and shape[0] == _COLUMNS and shape[1] > _COLUMNS**2:  # each row is a column
             shape, by_columns = shape[::-1], not by_columns
         width = shape[1] if len(shape) == 2 else 1
         row_bytes = dtype.itemsize * width
@@ -75,7 +75,7 @@ class _Stored:
         return parts
 
     def read(self, rows: int) -> list[Numbers]:
-        """Return up to `rows` rows as columns; fewer where the file ends early."""
+        """Return up to `rows` rows as columns; fewer if the file ends early."""
         rows = min(rows, self.rows)
         data = self.file.read(rows * self.row_bytes)
         self.rows -= rows
@@ -87,7 +87,7 @@ class _Stored:
 
 @dataclass(slots=True)
 class _StoredTable:
-    """Columns from one array or several, what they are called, and the byte where an archive has them."""
+    """Columns from one or more arrays, their names, and their byte in the archive, if it is one."""
 
     parts: list[_Stored]
     names: list[str] | None
@@ -95,17 +95,17 @@ class _StoredTable:
 
     @property
     def rows(self) -> int:
-        """How many rows are left, as the headers say."""
+        """Rows left, by the headers."""
         return min(part.rows for part in self.parts)
 
     def read(self, rows: int) -> list[Numbers]:
-        """Return up to `rows` rows as columns of one length."""
+        """Return up to `rows` rows as columns of equal length."""
         columns = [column for part in self.parts for column in part.read(rows)]
         whole = min(map(len, columns))
         return [column[:whole] for column in columns]
 
     def read_last(self, file_bytes: int) -> list[Numbers] | None:
-        """Return the last row as columns, passing over all others; None where the file ends early."""
+        """Skip to the last row and return it as columns; None if the file, of `file_bytes`, ends early."""
         for part in self.parts:
             last = part.file.tell() + max(0, part.rows - 1) * part.row_bytes
             if last > file_bytes:
@@ -120,9 +120,9 @@ TableOpener = Callable[[ExitStack], _StoredTable]
 
 
 def open_npy(path: Path, options: EventOptions) -> OpenedEvents:
-    """Open an `.npy` file with a structured array, or with four numbers an event.
+    """Open an `.npy` file with a structured array, or with four numbers per event.
 
-    `FormatError`: it holds no events, or it is not clear which column is which.
+    `FormatError`: it holds no events, or it is unclear which column is which.
     """
 
     def table(stack: ExitStack) -> _StoredTable:
@@ -137,7 +137,7 @@ def open_npy(path: Path, options: EventOptions) -> OpenedEvents:
 
 
 def open_npz(path: Path, options: EventOptions) -> OpenedEvents:
-    """Open an `.npz` archive with the arrays t, x, y, p (or ts, xs, ...) or one table, and maybe `frame_t`.
+    """Open an `.npz` archive with the arrays t, x, y, p (or ts, xs, ...) or one table, maybe with `frame_t`.
 
     `FormatError`: it holds no events, or its arrays differ in length.
     """
@@ -147,7 +147,7 @@ def open_npz(path: Path, options: EventOptions) -> OpenedEvents:
 
     with translated(FormatError, "the archive is damaged"), ExitStack() as stack:
         frame_times = _frame_times(stack.enter_context(zipfile.ZipFile(path)), stack)
-        if frame_times is not None and options.unit is None:  # our own archives, in microseconds
+        if frame_times is not None and options.unit is None:  # our own archives are in microseconds
             options = replace(options, unit=TimestampUnit.US)
         opened = table(stack)
         meaning = ColumnMeaning.settled(opened.read(SAMPLE_ROWS), opened.names, options)

@@ -1,7 +1,7 @@
 """Events of one topic of a ROS bag: `dvs_msgs`, `prophesee_event_msgs` and `event_camera_msgs`.
 
-Messages of ROS 1 are packed; those of ROS 2 (CDR) put every number on a multiple of its size. They are read
-as arrays, because a message holds thousands of events.
+Messages of ROS 1 are packed; those of ROS 2 (CDR) align every number to a multiple of its size. Events are
+read as arrays, because a message holds thousands of them.
 
 Source: https://github.com/uzh-rpg/rpg_dvs_ros (dvs_msgs) and
 https://github.com/ros-event-camera/event_camera_msgs (encodings evt3, mono, libcaer)
@@ -35,7 +35,7 @@ _ALIGNED: Final = np.dtype(
         "itemsize": 16,
     }
 )
-"""All but the first event of a CDR message: seen from two bytes before it, each takes 16."""
+"""The events of a CDR message, seen from two bytes before the first; x and y of the first lie elsewhere."""
 _MONO: Final = np.dtype([("dt", "<u4"), ("x", "<u2"), ("y", "<u2")])
 _LIBCAER: Final = np.dtype([("data", "<u4"), ("t", "<i4")])
 _LIBCAER_PERIOD_US: Final = 1 << 31
@@ -45,9 +45,9 @@ _HINT_ENCODING: Final = "evt3, mono and libcaer are; event_camera_tools convert 
 
 
 def event_topic(path: Path, picker: TrackPicker) -> TrackInfo | None:
-    """Return the topic of a bag that is meant, if it holds events.
+    """Pick the topic of a bag; None if it holds no events.
 
-    `VideoError`: it is no whole bag, or it cannot be told which topic is meant.
+    `VideoError`: the bag is incomplete, or it is unclear which topic to pick.
     """
     with closing(open_log(path)[0]) as log:
         tracks = [track for track, _ in bag_tracks(log)]
@@ -58,9 +58,9 @@ def event_topic(path: Path, picker: TrackPicker) -> TrackInfo | None:
 
 
 def open_bag_events(path: Path, options: EventOptions) -> OpenedEvents:
-    """Open the events of the topic that the options name, else of the first one.
+    """Open the events of the topic that the options name, else of the first event topic.
 
-    `FormatError`: there is none, or its first message cannot be read.
+    `FormatError`: there is none, or none of its first messages can be read.
     """
     topic = options.topic or event_topic(path, TrackPicker())
     if topic is None:
@@ -95,9 +95,9 @@ def _chunks(path: Path, topic: TrackInfo) -> Iterator[Chunk]:
 
 
 class _Message:
-    """A message, read field after field.
+    """A message, read field by field.
 
-    `is_cdr`: it is of ROS 2. `is_packet`: it holds encoded events, else a list of them.
+    `is_cdr`: it is from ROS 2. `is_packet`: it holds encoded events, else a list of them.
     """
 
     def __init__(self, data: bytes, *, is_cdr: bool, is_packet: bool) -> None:
@@ -106,7 +106,7 @@ class _Message:
         self.is_little = not is_cdr or data[1:2] == b"\x01"
 
     def number(self, size: int = 4) -> int:
-        """Return the next number of so many bytes."""
+        """Return the next unsigned number of `size` bytes."""
         if self.is_cdr:
             self._at = -(-self._at // size) * size
         return int.from_bytes(self.bytes(size), "little")
@@ -116,7 +116,7 @@ class _Message:
         return self.bytes(self.number()).rstrip(b"\0").decode("utf-8", "replace")
 
     def bytes(self, size: int) -> bytes:
-        """Return so many bytes; `FormatError` where there are fewer."""
+        """Return the next `size` bytes; `FormatError`: there are fewer."""
         found = self._data[self._at : self._at + size]
         if len(found) < size:
             raise FormatError("a message is shorter than its events")
@@ -124,7 +124,7 @@ class _Message:
         return found
 
     def events(self) -> npt.NDArray[Any]:
-        """Return the list of events that is left."""
+        """Return the rest of the message, a list of events; `FormatError`: it is too short."""
         count = self.number()
         if not self.is_cdr or not count:
             return np.frombuffer(self.bytes(count * _PACKED.itemsize), _PACKED)
@@ -136,10 +136,10 @@ class _Message:
 
 
 class _Decoder:
-    """Decodes message after message.
+    """Decodes one message after the other.
 
-    `size` is width and height of the sensor, as the last message says, None where it does not; `kind` is what
-    the messages are, for people.
+    `size` is width and height of the sensor as last stated, None if never; `kind` names the encoding of the
+    messages for people.
     """
 
     def __init__(self) -> None:
@@ -149,13 +149,13 @@ class _Decoder:
         self._offset_us: int | None = None
 
     def __call__(self, message: _Message) -> Chunk:
-        """Return the events of a message, on the clock of ROS; `FormatError`: it is damaged, or not known."""
+        """Return a message's events, on the clock of ROS; `FormatError`: it is damaged, or unknown."""
         if not message.is_little:
             raise FormatError("the message is damaged, or in big-endian order")
         if not message.is_cdr:
-            message.number()  # counts the messages
+            message.number()  # sequence number
         stamp_us = message.number() * 1_000_000 + message.number() // _NS_PER_US
-        message.text()  # where the camera is
+        message.text()  # name of the camera's coordinate frame
         height, width = message.number(), message.number()
         self.size = (width, height) if width and height else self.size
         if message.is_packet:
@@ -167,7 +167,7 @@ class _Decoder:
         return Chunk(0, EventBatch(t, x, y, rows["p"] != 0))
 
     def _packet(self, message: _Message, stamp_us: int) -> Chunk:
-        message.number(8)  # counts the packets
+        message.number(8)  # sequence number
         base_us, self.kind, is_big = message.number(8) // _NS_PER_US, message.text(), message.number(1)
         data = message.bytes(message.number())
         if self.kind not in ("evt3", "mono", "libcaer") or is_big:
@@ -180,14 +180,14 @@ class _Decoder:
             words, t = records["data"], unwrapped(records["t"].astype(np.int64), None, _LIBCAER_PERIOD_US)
             x, y = ((words >> shift & 0x7FFF).astype(np.uint16) for shift in (17, 2))
             return Chunk(0, EventBatch(base_us + t, x, y, (words >> 1 & 1) != 0))
-        if self._offset_us is None:  # from here on the sensor's clock is followed, which is even
+        if self._offset_us is None:  # only once: the sensor's own clock is steadier than ROS stamps
             self._offset_us = stamp_us - base_us
         t = self._offset_us + base_us + records["dt"].astype(np.int64) // _NS_PER_US
         x = np.ascontiguousarray(records["x"])
         return Chunk(0, EventBatch(t, x, records["y"] & np.uint16(0x7FFF), records["y"] > 0x7FFF))
 
     def _of_sensor(self, data: bytes, stamp_us: int) -> Chunk:
-        """Return what is in words of EVT 3.0, whose clock is moved to that of ROS by the first packet."""
+        """Decode words of EVT 3.0; the first packet with events sets the offset to the clock of ROS."""
         decoded = self._evt3(data)
         events, unknown = decoded.events, len(decoded.unknown)
         if self._offset_us is None:

@@ -1,4 +1,4 @@
-"""Columns of numbers whose order and units are stated, named, or told from what is in them."""
+"""Turns columns of numbers into events: their order and unit are stated, named, or guessed from values."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from dmtrack.video.time_file import UNIT_WORDS, TimestampUnit
 
 Numbers = npt.NDArray[Any]
 
-SAMPLE_ROWS: Final = 1 << 12  # so many rows are looked at to tell order and unit
-NO_COORDINATE: Final = 0xFFFF  # what a coordinate becomes that no sensor can have
+SAMPLE_ROWS: Final = 1 << 12  # so many rows are read to guess order and unit
+NO_COORDINATE: Final = 0xFFFF  # replaces a coordinate that no sensor can have
 
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "t": ("t", "ts", "time", "times", "timestamp", "timestamps"),
@@ -27,42 +27,42 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "y": ("y", "ys", "y_pos", "row"),
     "p": ("p", "ps", "pol", "polarity", "on"),
 }
-"""What columns are called, by what they hold."""
+"""Usual names of columns, by content."""
 _SUFFIXED: Final = re.compile(r"(\w+?)(?:[\s_]*[\[(]\s*([^\W\d]+|-|1)\s*[\])]|[\s_]+([^\W\d]+))")
 """A name and its unit: `time(us)`, `timestamp_us`, `x [px]`."""
 _STAMP: Final = re.compile(rf"(?:(?:header[._/])?(?:stamp|ts|time)[._/])?({'|'.join(UNIT_WORDS)})")
-"""A unit that stands for times: `sec`, `header.stamp.nsecs`."""
+"""A unit as the name of a column of times: `sec`, `header.stamp.nsecs`."""
 _EPOCH_S: Final = (1e9, 4e9)  # seconds from 1970 to the years of 2001 and 2096
-_USUAL_RATE: Final = 3e5  # events a second of a recording
-_SHORT_S: Final = 0.01  # hardly a recording is shorter
+_USUAL_RATE: Final = 3e5  # events per second
+_SHORT_S: Final = 0.01  # hardly any recording is shorter
 _CLOCK_S: Final = 1e-6
-_FINE_PENALTY: Final = 6.5  # as much as a rate 700 times the usual one
+_FINE_PENALTY: Final = 6.5  # like a rate 700 times the usual one
 _STEPS: Final = (1e3, 1.0, 1e-3, 1e-6, 1e-9)
 _NEAR, _PRECISION = 0.01, 4e-16
 _FEW: Final = 256
 _FEWEST_EVEN, _LONGEST_EVEN_S = 8, 0.1
-"""A camera's events do not come evenly: somebody has made those that do, so many, at such distances."""
+"""A camera's events are not evenly spaced: at least so many that are, so far apart at most, are synthetic."""
 _MAX_TIME: Final = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
 class NamedColumns:
-    """Where t, x, y and p are among columns that have names."""
+    """The places of t, x, y and p among named columns."""
 
     places: Mapping[str, int]
-    unit: TimestampUnit | None = None  # which the name of the times states
-    other_times: tuple[int, TimestampUnit] | None = None  # more times, and the unit that their name states
+    unit: TimestampUnit | None = None  # as the name of t states
+    other_times: tuple[int, TimestampUnit] | None = None  # place and named unit of a second column of times
 
     @property
     def needed(self) -> tuple[int, ...]:
-        """The places of t, x, y, p, if each is there, and of more times; else nothing."""
+        """The places of t, x, y, p and any second column of times; empty if one of the four is missing."""
         places = tuple(self.places[name] for name in "txyp" if name in self.places)
         more = () if self.other_times is None else self.other_times[:1]
         return places + more if len(places) == len("txyp") else ()
 
 
 def names_to_columns(names: Sequence[str]) -> NamedColumns:
-    """Find t, x, y and p by the names of columns, and times that are stored in two, such as `sec, nsec`."""
+    """Find t, x, y and p by the names of columns, and times split over two, such as `sec, nsec`."""
     known = {alias: key for key, aliases in _NAMES.items() for alias in aliases}
     places: dict[str, int] = {}
     unit = other = None
@@ -89,12 +89,12 @@ def names_to_columns(names: Sequence[str]) -> NamedColumns:
 class ColumnMeaning:
     """How columns of numbers become events."""
 
-    places: tuple[int, ...]  # which columns hold t, x, y and p, and what is to be added to t, if anything is
+    places: tuple[int, ...]  # columns of t, x, y and p, and of the rest to add to t, if there is one
     unit: TimestampUnit  # of the times
-    offset: int = 0  # added to the times before, in their unit (some files keep it apart)
-    notes: tuple[str, ...] = ()  # what had to be assumed, a sentence each
-    negative: float = 0.0  # polarity above it is positive
-    rest_unit: TimestampUnit | None = None  # of what is to be added to t
+    offset: int = 0  # added to the times first, in their unit (some files store it apart)
+    notes: tuple[str, ...] = ()  # assumptions, one sentence each
+    negative: float = 0.0  # polarities above it are positive
+    rest_unit: TimestampUnit | None = None  # of the rest to add to t
 
     @classmethod
     def settled(
@@ -107,12 +107,11 @@ class ColumnMeaning:
         tail: Sequence[Numbers] | None = None,
         offset: int = 0,
     ) -> Self:
-        """Find out the order and the unit: stated by a person, else by names, else told from the numbers.
+        """Settle order and unit: stated by the options, else by the names, else guessed from the numbers.
 
-        `sample` are `(N,)` first numbers of each column, `tail` the last ones, if they are at hand; `names`
-        are what the columns are called, if anybody says; `total` is how many events there are, if known;
-        `offset` is what the file keeps apart from the times. `FormatError`: they are no numbers, one of the
-        four is missing, or it cannot be told which is which.
+        `sample` holds the first `(N,)` numbers of each column, `tail` the last ones, if available; `names`
+        are those of the columns, if known, `total` the number of events, if known; `offset` is added to the
+        times. `FormatError`: columns are not numbers, one of the four is missing, or the order is unclear.
         """
         notes = []
         named = NamedColumns({})
@@ -156,7 +155,7 @@ class ColumnMeaning:
     def events(self, columns: Sequence[Numbers]) -> EventBatch:
         """Return the events of `(N,)` columns.
 
-        Coordinates that no sensor can have become the largest number there is, which is found out later.
+        Coordinates that no sensor can have become `NO_COORDINATE`, which the reader rejects later.
         """
         t, x, y, p, *rest = (columns[place] for place in self.places)
         times = _microseconds(t, self.unit, self.offset)
@@ -170,7 +169,7 @@ def _microseconds(t: Numbers, unit: TimestampUnit, offset: int = 0) -> Times:
         return t.astype(np.int64) + offset
     if t.dtype.kind in "iu" and unit is TimestampUnit.NS:
         return (t.astype(np.int64) + offset) // 1000
-    whole = t.astype(np.int64) if t.dtype.kind in "iu" else t  # an offset may be more than they can hold
+    whole = t.astype(np.int64) if t.dtype.kind in "iu" else t  # their type may be too small for the offset
     micro = (whole + offset) * (1e6 / unit.per_second)
     bounded = np.nan_to_num(micro, nan=-_MAX_TIME).clip(-_MAX_TIME, _MAX_TIME)
     return np.asarray(np.rint(bounded), dtype=np.int64)
@@ -180,9 +179,9 @@ def _microseconds(t: Numbers, unit: TimestampUnit, offset: int = 0) -> Times:
 def _in_two(
     samples: Sequence[Sequence[Numbers]], t: int, named: NamedColumns
 ) -> tuple[int, int, TimestampUnit] | None:
-    """Return the columns of whole seconds and of what is added to them, and the unit of that.
+    """Return the columns of whole seconds and of the fraction to add, and the fraction's unit.
 
-    None: there is no such pair, or the same times are stored in two units.
+    None: there is no such pair, or both columns are the same times in two units.
     """
     if named.unit is None or named.other_times is None:
         return None
@@ -196,7 +195,7 @@ def _in_two(
 
 
 def _lower_polarity(sample: Numbers) -> float:
-    """Return the highest number of a negative event: 0, or of two numbers above it the smaller one."""
+    """Return the number that marks negative events: the smaller of two polarities, at least 0; else 0."""
     values = np.unique(sample)
     return max(0.0, float(values[0])) if len(values) == 2 else 0.0
 
@@ -214,10 +213,10 @@ def _are_numbers(column: Numbers) -> bool:
 
 @np.errstate(invalid="ignore")
 def _guessed_order(columns: Sequence[Numbers]) -> dict[str, int]:
-    """Tell which of four columns is which.
+    """Guess which of four columns is which; `FormatError`: it is unclear.
 
-    Time never falls, has fractions if anything has, and ends highest; polarity has at most two values, 0 or
-    -1 and 1. Of the two that are left, x comes first.
+    Time never falls, has fractions if such a column does, and spans the widest range; polarity has at most
+    two values out of -1, 0 and 1. Of the other two, x comes first.
     """
     if len(columns) != 4:
         raise FormatError(f"{len(columns)} columns", hint="four are needed, or their order: --columns txyp")
@@ -239,12 +238,12 @@ def _guessed_order(columns: Sequence[Numbers]) -> dict[str, int]:
 
 
 def _guessed_unit(sample: Numbers, tail: Numbers, count: int) -> TimestampUnit:
-    """Tell the unit of times: by what they would be since 1970, by their finest step, and by what is usual.
+    """Guess the unit of times: one that makes them plausible unix times, else the least unlikely one.
 
-    Cameras count microseconds, so a unit in which the times are finer is unlikely, and so are one in which a
-    recording takes hardly any time and one in which events come at another rate than cameras have.
+    Cameras count microseconds, so units that make the steps finer are unlikely; so are those that make the
+    recording very short, or the event rate unusual. Evenly spaced times get the usual unit.
 
-    `count` is how many there are from the first one to the last; `tail` may be `sample`.
+    `count` is the number of events from the first of `sample` to the last of `tail`, which may be `sample`.
     """
     times = np.asarray(sample, dtype=np.float64)
     times = times[np.isfinite(times)]
@@ -269,16 +268,16 @@ def _guessed_unit(sample: Numbers, tail: Numbers, count: int) -> TimestampUnit:
 
 
 def _even_step(times: npt.NDArray[np.float64]) -> float:
-    """Return the distance of evenly spaced times, of which the rate of events says nothing; else 0."""
+    """Return the distance of evenly spaced times, whose event rate says nothing; 0 if they are uneven."""
     steps = np.diff(times)
     is_even = len(steps) >= _FEWEST_EVEN and steps[0] > 0 and np.ptp(steps) <= _NEAR * steps[0]
     return float(steps[0]) if is_even else 0.0
 
 
 def _finest_step(times: npt.NDArray[np.float64]) -> float:
-    """Return the largest power of a thousand that divides all times; 0 if there is none.
+    """Return the largest step of `_STEPS` that divides all times; 0 if there is none.
 
-    Eighths are thousandths only by chance.
+    0 also where the times are multiples of eighths, which are thousandths only by chance.
     """
     for step in _STEPS:
         ticks = times / step
@@ -291,7 +290,7 @@ def _finest_step(times: npt.NDArray[np.float64]) -> float:
 
 
 def _oddness(span_s: float, count: int, step_s: float) -> float:
-    """Return how unlikely it is that events take so long and that their times have such steps."""
+    """Return how unlikely it is that `count` events span `span_s` and have time steps of `step_s`."""
     rate = abs(math.log(count / span_s / _USUAL_RATE))
     short = 6 * math.log10(_SHORT_S / span_s) if span_s < _SHORT_S else 0.0
     fine = _FINE_PENALTY if 0 < step_s < _CLOCK_S * (1 - _NEAR) else 0.0

@@ -1,9 +1,9 @@
-"""Prophesee's ECF, the filter of its HDF5 files: a chunk of events, each property packed by itself.
+"""Prophesee's ECF, the filter of its HDF5 files: chunks of events, each property packed separately.
 
-A head tells how many events there are and how x, y and polarity are packed. Times are steps with the number
-of events that share one; rows and polarities are runs; columns carry a mask of the next five. Where runs do
-not pay, columns and polarities (12 bits), or rows too (24 bits), are stored side by side, four events in
-three words.
+A header gives the number of events and the packing of x, y and polarity. Times are steps, each with its
+number of events; rows and polarities are run-length coded; each column has a mask of the next five columns.
+Where runs do not pay, column and polarity (12 bits), or row too (24 bits), are stored together, four events
+in three words.
 
 Source: https://github.com/prophesee-ai/hdf5_ecf (Apache-2.0), the layout, not the code.
 """
@@ -26,9 +26,9 @@ Integers = npt.NDArray[Any]
 
 
 def decode_ecf(data: bytes, most: int = MAX_EVENTS) -> npt.NDArray[Any]:
-    """Return `(N,)` events of a chunk, as Prophesee lays them out: x, y, p, t.
+    """Decode a chunk to `(N,)` events in Prophesee's layout `EVENT`: x, y, p, t.
 
-    No chunk holds more than `most`. `FormatError`: it is damaged.
+    `most` is the most events that a chunk may hold. `FormatError`: it is damaged.
     """
     with translated(FormatError, "a chunk packed with ECF is damaged"):
         head = int.from_bytes(data[:4], "little")
@@ -54,10 +54,11 @@ def decode_ecf(data: bytes, most: int = MAX_EVENTS) -> npt.NDArray[Any]:
 
 
 def _times(data: bytes, at: int, count: int) -> tuple[Integers, int]:
-    """Return `(N,)` times and where they end.
+    """Return `(N,)` times and the byte where they end.
 
-    A byte is a step of time and the number of events after it; a step of 15 says that its number is four
-    more bits of a longer step, the lowest first. A number of 15 is followed by the number itself.
+    A byte holds a time step (upper four bits) and the number of events after it. If the step is 15, the
+    lower bits are instead four more bits of a longer step, lowest first. A number of 15 is followed by the
+    real one.
     """
     first = int.from_bytes(data[at : at + 8], "little", signed=True)
     stored = np.frombuffer(data, np.uint8, offset=at + 8)
@@ -81,9 +82,9 @@ def _times(data: bytes, at: int, count: int) -> tuple[Integers, int]:
 
 
 def _runs(data: bytes, at: int, count: int, kind: str, bits: int) -> tuple[Integers, int]:
-    """Return `(N,)` values stored as runs, and where they end.
+    """Return `(N,)` run-length coded values, and the byte where they end.
 
-    A word is a value and, in its lowest bits, how often it comes; all ones: the next 16 bits say it.
+    A word holds a value and, in its lowest `bits`, its count; all ones: the next 16 bits hold the count.
     """
     size = np.dtype(kind).itemsize
     words = (len(data) - at) // size
@@ -100,7 +101,7 @@ def _runs(data: bytes, at: int, count: int, kind: str, bits: int) -> tuple[Integ
 
 
 def _masked(data: bytes, at: int, count: int) -> tuple[Integers, int]:
-    """Return `(N,)` columns and where they end: of a word's lowest bits, the highest is the next one."""
+    """Return `(N,)` columns and the byte where they end. Of a word's five mask bits, the top is the next."""
     stored = np.frombuffer(data, "<u2", (len(data) - at) // 2, at)
     number = 1 + np.bitwise_count(stored & 31).astype(np.int64)
     ends = np.cumsum(number)
@@ -115,7 +116,7 @@ def _masked(data: bytes, at: int, count: int) -> tuple[Integers, int]:
 
 
 def _side_by_side(data: bytes, at: int, count: int, kind: str, bits: int) -> Integers:
-    """Return `(N,)` values of so many bits, four in three words of a third more bits."""
+    """Return `(N,)` values of `bits` bits, stored four in three words of `bits * 4 / 3` bits."""
     groups = -(-count // 4)
     a, b, c = np.frombuffer(data, kind, 3 * groups, at).reshape(-1, 3).astype(np.int64).T
     spare, mask = bits // 3, (1 << bits) - 1  # 4 or 8 bits of each word belong to its neighbours
@@ -129,10 +130,10 @@ def _side_by_side(data: bytes, at: int, count: int, kind: str, bits: int) -> Int
 
 
 def _starts(is_long: npt.NDArray[np.bool_], extra: int) -> npt.NDArray[np.bool_]:
-    """Return which words begin something: not the ones that a word with a long number is followed by."""
+    """Return which words are starts: not the `extra` words that hold the number of a long one."""
     found = np.ones(len(is_long), bool)
     free = 0
-    for place in np.flatnonzero(is_long).tolist():  # few, and each decides about the next
+    for place in np.flatnonzero(is_long).tolist():  # few, and each affects the next
         if place >= free:
             found[place + 1 : place + 1 + extra] = False
             free = place + 1 + extra
@@ -140,7 +141,7 @@ def _starts(is_long: npt.NDArray[np.bool_], extra: int) -> npt.NDArray[np.bool_]
 
 
 def _take_long(number: Integers, is_long: npt.NDArray[np.bool_], stored: Integers, extra: int) -> None:
-    """Put the numbers that stand behind their words in place."""
+    """Replace in `number` those that are stored in the `extra` words behind."""
     places = np.flatnonzero(is_long)
     places = places[places + extra < len(stored)]
     wide = stored.astype(np.int64)
@@ -148,7 +149,7 @@ def _take_long(number: Integers, is_long: npt.NDArray[np.bool_], stored: Integer
 
 
 def _last(ends: Integers, count: int) -> int:
-    """Return the word with which just so many events are reached."""
+    """Return the word at which exactly `count` events are reached; `FormatError`: there is none."""
     last = int(np.searchsorted(ends, count))
     if last >= len(ends) or int(ends[last]) != count:
         raise FormatError("its runs do not add up")
@@ -156,7 +157,7 @@ def _last(ends: Integers, count: int) -> int:
 
 
 def _place_in_run(is_part: npt.NDArray[np.bool_]) -> Integers:
-    """Return for each true place how many true ones stand directly before it."""
+    """Return for each true place the number of true ones directly before it; 0 for false places."""
     places = np.arange(len(is_part))
     before = np.maximum.accumulate(np.where(is_part, -1, places))
     return np.where(is_part, places - before - 1, 0)

@@ -1,4 +1,4 @@
-"""Events as arrays, what a decoder hands to the reader, and what binary formats have in common."""
+"""Events as arrays, the chunks that decoders give the reader, and helpers shared by binary formats."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from dmtrack.errors import DecodeError, FormatError
 
 Times = npt.NDArray[np.int64]
 Size = tuple[int, int]  # width and height of a sensor in pixels
-BLOCK_BYTES: Final = 1 << 16  # so much of a file is decoded at a time: small enough for the processor's cache
-_EVENTS_PER_BYTE: Final = 16  # however they are packed, events of a camera need more
+BLOCK_BYTES: Final = 1 << 16  # a file is decoded in blocks small enough for the processor's cache
+_EVENTS_PER_BYTE: Final = 16  # no packing of camera events is denser
 _MAX_HEADER_BYTES: Final = 1 << 20
 _MAX_LINE: Final = 1 << 16
 _FEW_EVENTS: Final = 1 << 20
@@ -23,7 +23,7 @@ _FEW_EVENTS: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class EventBatch:
-    """Events in the order of the file, an array a property."""
+    """Events in the order of the file, one array per property."""
 
     t: Times  # `(N,)` int64 time stamps in microseconds, on the camera's own clock
     x: npt.NDArray[np.uint16]  # `(N,)` uint16 columns in pixels, from 0 at the left
@@ -43,12 +43,12 @@ class EventBatch:
 
     @classmethod
     def empty(cls) -> Self:
-        """Return no events."""
+        """Return a batch without events."""
         return cls(np.empty(0, np.int64), np.empty(0, np.uint16), np.empty(0, np.uint16), np.empty(0, bool))
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
-        """Return the events of several batches, one after the other."""
+        """Join batches in order."""
         if len(parts) == 1:
             return parts[0]
         return cls(
@@ -58,10 +58,10 @@ class EventBatch:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Something in the file that is no event and should not be there."""
+    """A damaged place in the file."""
 
     what: str  # in a few words
-    offset: int  # byte of the file where it is first met
+    offset: int  # byte of the file where it begins
     count: int = 1  # how many records are affected
 
 
@@ -69,15 +69,15 @@ class Damage:
 class Chunk:
     """Some decoded events."""
 
-    # The byte of the file where they lie, or a function that returns the byte of the event of an index;
-    # asked only when something is wrong with it
+    # The byte of the file where they lie, or a function from an event's index to its byte; called only for
+    # events that are wrong
     where: int | Callable[[int], int]
-    events: EventBatch | None = None  # in the order of the file; None: there are none
-    triggers: int = 0  # how many edges of the trigger input lie among these events
-    damage: Damage | None = None  # what had to be skipped among these events, or None
+    events: EventBatch | None = None  # in the order of the file
+    triggers: int = 0  # edges of the trigger input among these events
+    damage: Damage | None = None  # what was skipped among these events
 
     def offset_of(self, index: int) -> int:
-        """Return the byte of the file where an event lies."""
+        """Return the byte of the file of the event `index`."""
         return self.where if isinstance(self.where, int) else self.where(index)
 
 
@@ -88,13 +88,13 @@ class OpenedEvents:
     format: str  # its name for people
     chunks: Iterator[Chunk]  # the events; read once. Closing this generator closes the file.
     size: Size | None = None  # width and height of the sensor, where the file says so
-    notes: tuple[str, ...] = ()  # what had to be assumed, a sentence each
-    # Times of the frames of another camera on the same clock, where the file has them
+    notes: tuple[str, ...] = ()  # assumptions, one sentence each
+    # times of another camera's frames on the events' clock, if the file has them
     frame_times: Times | None = None
 
 
 def require_believable(events: int, stored_bytes: int) -> None:
-    """Refuse (`FormatError`) what claims more events than so many bytes can hold: reading would not end."""
+    """Check the claimed number of events against `stored_bytes`; `FormatError`: they cannot hold so many."""
     if events > _EVENTS_PER_BYTE * stored_bytes + _FEW_EVENTS:
         raise FormatError(f"it claims {events} events, more than its {stored_bytes} bytes can hold")
 
@@ -104,30 +104,30 @@ def require_believable(events: int, stored_bytes: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class TextHeader:
-    """The lines of text that a file begins with."""
+    """The text lines at the beginning of a file."""
 
-    lines: tuple[str, ...]  # its lines, without their mark and line end
+    lines: tuple[str, ...]  # without mark and line end
     end: int  # byte of the file where the data begin
 
     @property
     def values(self) -> Mapping[str, str]:
-        """What follows the first word of each line, by that word in lower case."""
+        """The rest of each line, by its first word in lower case."""
         pairs = (line.partition(" ") for line in self.lines)
         return {key.lower().rstrip(":"): value.strip() for key, _, value in pairs}
 
 
 def read_text_header(path: Path, mark: bytes, end_line: str | None = None) -> TextHeader:
-    """Read the lines at the begin of a file that start with a mark.
+    """Read the text header of a file.
 
-    Each line of the header begins with `mark`; the data begin after `end_line`, without its mark, at the
-    latest. `DecodeError`: the header does not end where a header must.
+    Each line of it begins with `mark`. It ends before the first other line, or after `end_line` (given
+    without mark). `DecodeError`: it is too long, or its last line does not end.
     """
     lines: list[str] = []
     with path.open("rb") as file:
         while True:
             begin = file.tell()
             line = file.readline(_MAX_LINE)
-            is_text = all(byte >= 32 or byte in b"\t\r\n" for byte in line)  # or at least its torn begin
+            is_text = all(byte >= 32 or byte in b"\t\r\n" for byte in line)  # data may begin with the mark
             if not line.startswith(mark) or not is_text:
                 return TextHeader(tuple(lines), begin)
             lines.append(line[len(mark) :].decode("latin-1").strip())
@@ -140,9 +140,9 @@ def read_text_header(path: Path, mark: bytes, end_line: str | None = None) -> Te
 def record_blocks(
     path: Path, offset: int, record_bytes: int, block_bytes: int | None = None
 ) -> Iterator[tuple[int, bytes, Damage | None]]:
-    """Read the records of a file from `offset` on, about `block_bytes` at a time.
+    """Read the records of a file from byte `offset` on, about `block_bytes` at a time.
 
-    Yield where in the file a block begins, its whole records, and what is wrong behind them: a torn one.
+    Yield the byte where a block begins, its whole records, and the damage if the file ends inside a record.
     """
     step = (block_bytes or BLOCK_BYTES) // record_bytes * record_bytes
     with path.open("rb") as file:
@@ -157,9 +157,9 @@ def record_blocks(
 def record_offsets(
     begin: int, record_bytes: int, places: npt.NDArray[np.intp] | None = None
 ) -> Callable[[int], int]:
-    """Return a function that gives the byte of the file where an event lies.
+    """Return a function from an event's index to its byte in the file.
 
-    `places` says which record each event came from; None if every record is an event.
+    `places` are the indices of the events' records; None if every record is an event.
     """
     if places is None:
         return lambda index: begin + record_bytes * index
@@ -167,7 +167,7 @@ def record_offsets(
 
 
 def unwrapped(values: Times, last: int | None, period: int) -> Times:
-    """Return a counter without its wraps: it came round where it falls by half its period or more.
+    """Unwrap a counter: a fall by half its period or more is a wrap.
 
     `values` are `(N,)` readings in `[0, period)`; `last` is the unwrapped one before them, None at the start.
     """

@@ -1,4 +1,4 @@
-"""`EventOptions`: how an event file is read and becomes pictures."""
+"""`EventOptions`: how an event file is read and drawn as pictures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dmtrack.video.track_choice import TrackInfo
 def microseconds_of_ms(text: str) -> int:
     """Read milliseconds as whole microseconds.
 
-    `ValueError`: it is no number; `ConfigError`: it is no length of time for a picture.
+    `ValueError`: it is no number; `ConfigError`: it is under 0.001 ms, or 1e9 ms or more.
     """
     milliseconds = finite(text)
     if not 0.001 <= milliseconds < 1e9:
@@ -26,7 +26,7 @@ def microseconds_of_ms(text: str) -> int:
 
 
 def parse_size(text: str) -> Size:
-    """Read `640x480`; `ConfigError` where it is no size."""
+    """Read `640x480`; `ConfigError`: it is no size."""
     match = re.fullmatch(r"([1-9][0-9]{0,4})\s*[xX*,]\s*([1-9][0-9]{0,4})", text.strip())
     if match is None:
         raise ConfigError(f"{text!r} is no size", hint="write WIDTHxHEIGHT, such as 640x480")
@@ -35,10 +35,10 @@ def parse_size(text: str) -> Size:
 
 @dataclass(frozen=True, slots=True)
 class EventOptions:
-    """How an event file is read and becomes pictures.
+    """How an event file is read and drawn as pictures.
 
-    By default a picture shows the events from its frame's time up to the next frame. `ConfigError`: both a
-    window and a number are given, one is not positive, or `columns` is no order.
+    By default a picture shows the events from its frame's time up to the next frame. `ConfigError`: both
+    `window_us` and `count` are given, one is not positive, or `columns` is no order.
     """
 
     PANEL: ClassVar = "Event files"
@@ -82,8 +82,8 @@ class EventOptions:
         ),
     ] = None
     is_shared_clock: bool = False
-    """The events have the clock of the video beside them, instead of beginning with it."""
-    topic: TrackInfo | None = None  # which topic of a bag; None takes the first one of events
+    """The events share the clock of the paired video; otherwise they begin at its first frame."""
+    topic: TrackInfo | None = None  # topic of a bag; None: the first event topic
 
     def __post_init__(self) -> None:
         make_exact(self)

@@ -1,7 +1,7 @@
 """`open_events`: the events of one file of any format, in order, checked against the sensor and the clock.
 
-Events that cannot be right (outside the sensor, or from the past) are dropped and counted; where they come
-without end, reading stops. What was yielded before stays valid.
+Wrong events (outside the sensor, or back in time) are dropped and counted; too many in a row end the reading.
+Events yielded before stay valid.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ KNOWN_FORMATS: Final = (
     ".npy, .npz, .csv and .txt, ROS bags"
 )
 MAX_CONSECUTIVE_DAMAGED: Final = 1000
-"""So many events in a row that cannot be right end the reading: nothing after them can be trusted."""
+"""So many wrong events in a row end the reading: nothing after them can be trusted."""
 MAX_JITTER_US: Final = 1000
-"""Sensors read out pixels slightly out of order: a stamp no further back than this is lifted to the last."""
+"""Sensors read out pixels slightly out of order: a stamp at most this far back is raised to the latest."""
 MAX_SIDE: Final = 4096  # no event sensor is wider or higher
 _MAX_OUTSIDE_SHARE: Final = 0.01
 _HINT_SIZE: Final = "are the columns others (--columns)? --event-size says the size"
@@ -53,12 +53,12 @@ Opener = Callable[[Path, EventOptions], OpenedEvents]
 
 @dataclass(frozen=True, slots=True)
 class EventTotals:
-    """What is in a file, or was so far."""
+    """Totals of a file, or of what was read so far."""
 
-    events: int = 0  # how many
-    first_us: int | None = None  # time of the first one, or None without any
-    last_us: int | None = None  # time of the last one
-    positive: int = 0  # how many of them were brighter
+    events: int = 0  # number of events
+    first_us: int | None = None  # time of the first event, None without any
+    last_us: int | None = None  # time of the last event
+    positive: int = 0  # events of positive polarity
     triggers: int = 0  # edges on the trigger input
 
     @property
@@ -67,7 +67,7 @@ class EventTotals:
         return 0.0 if self.first_us is None or self.last_us is None else (self.last_us - self.first_us) / 1e6
 
     def with_events(self, batch: EventBatch) -> EventTotals:
-        """Return the totals with some more events, of which there is at least one."""
+        """Return the totals with a further batch of at least one event."""
         return replace(
             self,
             events=self.events + len(batch),
@@ -78,7 +78,7 @@ class EventTotals:
 
 
 def is_event_file(path: Path) -> bool:
-    """Return whether a file is one of events, from its first bytes or its name; never raises."""
+    """Return whether a file is an event file, by its first bytes or its name; False if unreadable."""
     try:
         return path.is_file() and _opener(path) is not None
     except OSError:
@@ -86,11 +86,11 @@ def is_event_file(path: Path) -> bool:
 
 
 def open_events(path: Path, options: EventOptions | None = None) -> EventReader:
-    """Open an event file of any known format, told from its first bytes, else from its name.
+    """Open an event file of any known format, recognised by its first bytes, else by its name.
 
-    `options` are what a person says about files that do not say it themselves. `VideoError`: there is no such
-    file, or it is empty; `FormatError`: it is of no known format; `DecodeError`: its header is damaged;
-    `ConfigError`: an optional library is missing.
+    `options` state what the file itself does not. `VideoError`: there is no such file, or it is empty;
+    `FormatError`: its format is unknown; `DecodeError`: its header is damaged; `ConfigError`: an optional
+    library is missing.
     """
     options = options or EventOptions()
     if not path.exists():
@@ -110,10 +110,10 @@ def open_events(path: Path, options: EventOptions | None = None) -> EventReader:
 
 
 def coordinate_counts(path: Path, options: EventOptions) -> tuple[Counts, Counts]:
-    """Read a file once to count its events by column and by row, where it does not state its sensor's size.
+    """Read a file once and count its events by column and by row, to find the size of its sensor.
 
-    The counts are `(MAX_SIDE,)` int64 each; their sum is not 0. `FormatError`: more than a few events lie
-    where no sensor has a pixel; `DecodeError`: it is damaged before its first event, or has none.
+    The counts are `(MAX_SIDE,)` int64 each, not all 0. `FormatError`: over 1 % of the events lie outside the
+    largest sensor; `DecodeError`: the file is damaged before its first event, or has none.
     """
     columns, rows = np.zeros(MAX_SIDE, np.int64), np.zeros(MAX_SIDE, np.int64)
     with open_events(path, replace(options, size=(MAX_SIDE, MAX_SIDE))) as reader:
@@ -179,11 +179,11 @@ _BY_MAGIC: Final[tuple[tuple[bytes, Opener], ...]] = (
 
 
 class EventReader(ClosedOnExit):
-    """The events of a file, read once from front to back in memory that does not grow; see `open_events`.
+    """The events of a file, read once from front to back in bounded memory; see `open_events`.
 
-    `format` is for people; `size` is width and height of the sensor, where the file or a person says so;
-    `notes` are what had to be assumed, a sentence each; `frame_times` those of another camera on the clock of
-    the events, if they are in it; `totals` are what was in it so far.
+    `format` is its name for people; `size` is width and height of the sensor, None if not stated; `notes` are
+    assumptions, one sentence each; `frame_times` are times of another camera's frames on the events' clock,
+    if the file has them; `totals` count what was read so far.
     """
 
     def __init__(self, path: Path, opened: OpenedEvents, size: Size | None = None) -> None:
@@ -204,9 +204,9 @@ class EventReader(ClosedOnExit):
         return self.guard.damaged
 
     def __iter__(self) -> Iterator[EventBatch]:
-        """Yield the events, some at a time, in order of time. Works once.
+        """Yield the events in batches, in order of time. Works once.
 
-        `DecodeError`: the file is damaged, from the byte the message names on.
+        `DecodeError`: the file is damaged; the message says from where on.
         """
         while True:
             with translated(DecodeError, self._failed, where=self.path):
@@ -229,10 +229,10 @@ class EventReader(ClosedOnExit):
 
 
 class _Guard:
-    """Keeps back events that cannot be right, counts them, and ends the reading when they do not end.
+    """Drops and counts wrong events, and ends the reading when too many come in a row.
 
-    `damaged` are the records lost or dropped so far, `outside` how many of them lie outside the sensor, and
-    where the first one was. Damage is no longer warned of when it `is_quiet`, as it is after the first time.
+    `damaged` counts the records lost or dropped so far; `outside` is the first event outside the sensor, with
+    the number of such events. Only the first damage is a warning; with `is_quiet`, none is.
     """
 
     def __init__(self, path: Path, size: Size | None) -> None:
@@ -246,7 +246,7 @@ class _Guard:
         self.outside: Damage | None = None
 
     def passed(self, chunk: Chunk) -> Iterator[EventBatch]:
-        """Yield the events of a chunk that can be right; `DecodeError` when too many in a row cannot."""
+        """Yield the good events of a chunk; `DecodeError`: too many in a row are wrong."""
         if chunk.damage is not None:
             self._count(chunk.damage)
         events = chunk.events
@@ -274,7 +274,7 @@ class _Guard:
         return (events.x >= width) | (events.y >= height)
 
     def _lowest_times(self, t: Times, outside: npt.NDArray[np.bool_] | None) -> Times | None:
-        """Return the latest time up to each event, or None where time never falls."""
+        """Return the latest time up to each event; None if all are inside and time never falls."""
         begins_late = self._latest is not None and t[0] < self._latest
         if not begins_late and outside is None and not (t[1:] < t[:-1]).any():
             return None
@@ -313,9 +313,9 @@ class _Guard:
             )
 
     def _end_of_trust(self, bad: npt.NDArray[np.bool_], offset_of: Callable[[int], int]) -> int:
-        """Return how many events may be taken until too many bad ones have come in a row."""
+        """Return the number of events before the one that makes a run of bad ones too long; else all."""
         good_places = np.flatnonzero(~bad)
-        before = np.concatenate(([-1 - self._in_a_row], good_places))  # the good one before each run
+        before = np.concatenate(([-1 - self._in_a_row], good_places))  # the good one before each bad run
         runs = np.diff(np.append(before, len(bad))) - 1
         too_long = np.flatnonzero(runs >= MAX_CONSECUTIVE_DAMAGED)
         begin = int(before[too_long[0] if len(too_long) else -1]) + 1
@@ -340,6 +340,6 @@ class _Guard:
 def _either(
     first: npt.NDArray[np.bool_] | None, second: npt.NDArray[np.bool_] | None
 ) -> npt.NDArray[np.bool_] | None:
-    """Return where one or the other is true, or None where neither ever is."""
+    """Return where either mask is true; None if neither ever is."""
     both = first if second is None else second if first is None else first | second
     return both if both is not None and bool(both.any()) else None

@@ -1,4 +1,4 @@
-"""`EventSource`: an event file read like a video, its events drawn as one picture a frame."""
+"""`EventSource`: an event file read like a video, its events drawn as one picture per frame."""
 
 from __future__ import annotations
 
@@ -48,25 +48,24 @@ _SENSOR_SIZES: Final[tuple[Size, ...]] = (
     (1280, 800),
 )
 _REACHED: Final = 0.9
-"""A share of a sensor's sides; real recordings leave less than the rest without any event."""
+"""Share of a sensor's sides that the events of a real recording reach."""
 _REACHED_BESIDE: Final = 0.6
-"""A share of the sides of the video beside, where no sensor's are reached: made-up events lack the noise."""
-_MOST, _NEARLY_ALL = 0.99, 0.999  # so many of the events lie on the sensor; the others are noise of the file
-_LONGEST_PAUSE_US: Final = 3600 * MICROSECONDS  # in more, no pictures are drawn of nothing
+"""The same share of the paired video's sides, if no sensor fits: synthetic events lack noise at the edges."""
+_MOST, _NEARLY_ALL = 0.99, 0.999  # share of the events taken to lie on the sensor; the rest is noise
+_LONGEST_PAUSE_US: Final = 3600 * MICROSECONDS  # a longer pause is not filled with empty pictures
 _EVENT_TIME_BASE: Final = Fraction(1, MICROSECONDS)
 
 
 class EventSource(FrameSource):
     """The pictures of an event file, read once from front to back like the frames of a video.
 
-    `VideoError`: there is no such file, or it is empty; `FormatError`: it is of no known format;
-    `DecodeError`: it is damaged before its first event, or has none; `PairingError`: the frames of `like` end
-    before the first event, or (when read) begin behind the last; `ConfigError`: an optional library is
-    missing, or an option is invalid.
+    With `like` there is one picture per frame of that video. Without it there are `frame_rate` pictures per
+    second, or, if `frame_rate` is None and `options.count` is set, one per `count` events.
 
-    The `totals` of its `reader` say what was in the file, as far as it was read; `notes` are what had to be
-    assumed, a sentence each. Without the frames `like` it draws `frame_rate` pictures a second, or, with None
-    and a number of events a picture, one whenever so many events have come.
+    `reader.totals` count what was read so far; `notes` are assumptions, one sentence each. `VideoError`:
+    there is no such file, or it is empty; `FormatError`: its format is unknown; `DecodeError`: it is damaged
+    before its first event, or has none; `PairingError`: the frames of `like` end before the first event, or
+    (when read) begin after the last; `ConfigError`: an optional library is missing, or an option is invalid.
     """
 
     def __init__(
@@ -106,14 +105,14 @@ class EventSource(FrameSource):
 
     @property
     def description(self) -> str:
-        """What the file is and how its clock is taken, in words."""
+        """The file's format and the reading of its clock, in words."""
         clock = f", {self._schedule.clock}" if self._schedule.clock else ""
         return f"an event file ({self.info.codec}){clock}"
 
     def _read(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
-        """Yield the pictures from `start` up to and without `end`; those before are not drawn. Works once.
+        """Yield the pictures from `start` up to but without `end`; earlier ones are not drawn. Works once.
 
-        A picture beside a video has the index of the video's frame. `DecodeError`: the file is damaged; the
+        With a paired video, pictures have the indices of its frames. `DecodeError`: the file is damaged;
         pictures yielded before stay valid.
         """
         if self._has_been_read:
@@ -126,7 +125,7 @@ class EventSource(FrameSource):
         self.reader.close()
 
     def _due(self) -> Iterator[tuple[int, Window]]:
-        """Return the windows, numbered, from the first that has not ended before the first event on."""
+        """Return the numbered windows that end after the first event, or all told; `PairingError`: none."""
         is_told = self._schedule.frame_count is not None
         numbered = enumerate(self._schedule.windows)
         due = ((n, window) for n, window in numbered if is_told or window.end_us > self._first_us)
@@ -158,7 +157,7 @@ class EventSource(FrameSource):
             if is_first and not cutter.has_from(window.start_us):
                 raise self._apart("before the first")
             is_first = False
-            # the first picture begins before the first event where both have one clock
+            # on a shared clock, the first picture may begin before the first event
             elapsed_s = max(Fraction(0), (window.pts - self.info.start_pts) * self.info.time_base)
             if end is not None and end.is_reached(index, elapsed_s):
                 return
@@ -183,7 +182,7 @@ class EventSource(FrameSource):
                 yield self._frame(index, last_pts, events)
 
     def _frame(self, index: int, pts: int, events: EventBatch, length_us: int | None = None) -> Frame:
-        if length_us is None:  # as long as they took
+        if length_us is None:  # from the first to the last event
             length_us = int(events.t[-1] - events.t[0]) if len(events) else 0
         shown = EventWindow(events.x, events.y, length_us)
         return Frame(index, pts, self.info.time_base, visevent_picture(events, self._size), shown)
@@ -210,7 +209,7 @@ class EventSource(FrameSource):
 def _opened(
     path: Path, options: EventOptions, like: FrameClock | None
 ) -> tuple[EventReader, Size, tuple[str, ...]]:
-    """Open a file and settle the size of its sensor: stated by the file or a person, else measured."""
+    """Open a file; return the reader, the sensor's size (stated or else measured), and the notes."""
     reader = open_events(path, options)
     if reader.size is not None:
         return reader, reader.size, reader.notes
@@ -228,7 +227,7 @@ def _first_batch(batches: Iterator[EventBatch], path: Path) -> EventBatch:
 
 
 def _told_times(reader: EventReader, like: FrameClock) -> Times | None:
-    """Return the times of the pictures, if they are in the file; `PairingError`: they are more or fewer."""
+    """Return the file's times of frames if `like` is a folder; `PairingError`: their number differs."""
     told, beside = reader.frame_times, like.info
     if told is None or not beside.path.is_dir():
         return None
@@ -241,11 +240,11 @@ def _told_times(reader: EventReader, like: FrameClock) -> Times | None:
 
 
 def _measured_size(reader: EventReader, options: EventOptions, like: FrameClock | None) -> Size:
-    """Return the size of the video beside it or of a common sensor, if events reach nearly to its edges.
+    """Measure the size of the sensor by the places of the events.
 
-    Pictures whose times are in the event file have its size, however few events there are. Else it is that of
-    the video beside, of which the events fill the most, or the smallest size that they fit on, but for a few
-    that lie far outside.
+    In order: the paired pictures' size, if the file holds their times and the events fit; the paired video's
+    or a usual sensor's, if nearly all events fit and reach nearly to its edges; the paired video's, if they
+    reach most of it; else the smallest size that holds all events, but for a few far outside.
     """
     counts = coordinate_counts(reader.path, options)
     if like is not None and _told_times(reader, like) is not None:
@@ -264,12 +263,12 @@ def _measured_size(reader: EventReader, options: EventOptions, like: FrameClock 
 
 
 def _reached(counts: tuple[Counts, Counts], share: float) -> list[int]:
-    """Return how many columns and how many rows hold a share of the events."""
+    """Return how many columns, and how many rows, counted from 0, hold `share` of the events."""
     return [int(np.searchsorted(np.cumsum(of_side), share * of_side.sum())) + 1 for of_side in counts]
 
 
 def visevent_picture(events: EventBatch, size: Size) -> Pixels:
-    """Return a white canvas, `(H, W, 3)` uint8 RGB, with positive events in red, negative events in blue.
+    """Draw events on a white canvas, `(H, W, 3)` uint8 RGB: positive ones in red, negative ones in blue.
 
     The order of the events does not matter: negative ones are painted last. `size` is width and height of the
     sensor in pixels. `FormatError`: an event lies outside the sensor.
@@ -284,7 +283,7 @@ def visevent_picture(events: EventBatch, size: Size) -> Pixels:
             f"event at ({events.x[first]}, {events.y[first]}) lies outside the {width}x{height} sensor"
         )
     pixels = events.y.astype(np.intp) * width + events.x
-    # a palette is painted, not colours: one byte a pixel instead of three
+    # paint palette indices, not colours: one byte per pixel instead of three
     painted = np.zeros(width * height, dtype=np.uint8)
     painted[pixels[events.p]] = 1
     painted[pixels[~events.p]] = 2

@@ -1,6 +1,6 @@
-"""Event Stream (`.es`, version 2): five bytes an event, and single bytes where the time step is longer.
+"""Event Stream (`.es`, version 2): five bytes per event, and single bytes for longer time steps.
 
-Rows count from the bottom of the picture; they are turned round here.
+In the file, rows count from the bottom of the picture; here they count from the top.
 
 Source: https://github.com/neuromorphicsystems/event_stream (file format specification, version 2.0)
 """
@@ -32,7 +32,7 @@ _KINDS: Final = ("generic", "DVS", "ATIS", "display", "color")
 
 
 class _Coding(NamedTuple):
-    """How the first byte of an event is read: single bytes from `first_single` on, the rest is time."""
+    """How a first byte is read: from `first_single` on it stands alone; else its upper bits are time."""
 
     first_single: int
     reset: int
@@ -44,7 +44,7 @@ _CODINGS: Final = {"DVS": _Coding(0xFE, 0xFE, 1, 127), "ATIS": _Coding(0xFC, 0xF
 
 
 def open_event_stream(path: Path) -> OpenedEvents:
-    """Open an Event Stream file; `FormatError`: it is of another version, or holds no events of pixels."""
+    """Open an Event Stream file; `FormatError`: another version, or not DVS or ATIS events."""
     with path.open("rb") as file:
         header = file.read(_HEADER_BYTES)
     if len(header) < _HEADER_BYTES:
@@ -74,11 +74,11 @@ def _chunks(path: Path, coding: _Coding, size: Size) -> Iterator[Chunk]:
 def _first_bytes(
     data: npt.NDArray[np.uint8], coding: _Coding
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_], int]:
-    """Find the bytes that stand at the begin of an event or alone.
+    """Find the first bytes of events, and the single bytes.
 
-    Within a run of events every fifth byte is one; a single byte moves the fives by one. So the single
-    bytes are followed one by one through five lists, and everything between them is filled in at once.
-    Returned are their indices, which of them begin an event, and how many bytes are whole.
+    Within a run of events every fifth byte begins one; a single byte shifts this phase by one. So candidates
+    for single bytes are sorted into five lists by phase and followed one by one; the runs between them are
+    filled in at once. Return the indices, which of them begin an event, and the number of whole bytes.
     """
     singles = np.flatnonzero(data >= coding.first_single)
     by_phase = [singles[singles % _EVENT_BYTES == phase] for phase in range(_EVENT_BYTES)]
@@ -123,17 +123,17 @@ def _decoded(
     steps = np.where(is_event, first >> coding.time_shift, is_lap * laps * coding.overflow_us)
     times = now + np.cumsum(steps)
     end = int(times[-1]) if len(times) else now
-    if coding.time_shift == 2:  # ATIS also measures exposures: these are no events
+    if coding.time_shift == 2:  # ATIS exposure measurements are no events
         is_event = is_event & (first & 1 == 0)
     starts = places[is_event]
     x, row = (_uint16(values, starts + byte) for byte in (1, 3))
     p = (first[is_event] >> (coding.time_shift - 1) & 1) != 0
-    # A row above the top wraps round to a number that no sensor has, and is found out by it.
+    # a row above the top wraps round to a number that no sensor has, and is rejected later
     events = EventBatch(times[is_event], x, np.uint16(size[1] - 1) - row, p)
     return Chunk(record_offsets(offset, 1, starts), events), end
 
 
 def _uint16(values: npt.NDArray[np.uint8], places: npt.NDArray[np.intp]) -> npt.NDArray[np.uint16]:
-    """Return the little-endian numbers that begin at each place."""
+    """Return the little-endian 16-bit numbers that begin at the places."""
     low, high = (values[place].astype(np.uint16) for place in (places, places + 1))
     return low | (high << np.uint16(8))

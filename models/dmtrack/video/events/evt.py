@@ -1,7 +1,7 @@
-"""Prophesee's words: EVT 2.0 and 2.1 (32 or 64 bits), and EVT 3.0 (16 bits that say only what changed).
+"""Decoders of Prophesee's words: EVT 2.0 (32 bits), 2.1 (64 bits), and 3.0 (16 bits, changes only).
 
-EVT 2.1 shares its upper 32 bits with EVT 2.0, and adds 32 bits that say which of the pixels from its column
-on have an event. Values hold until another word changes them.
+The upper 32 bits of an EVT 2.1 word are as in EVT 2.0; the lower 32 are a mask of the pixels, from its column
+on, that have an event. Values hold until another word changes them.
 
 Source: https://docs.prophesee.ai/stable/data/encoding_formats/evt2.html, evt21.html and evt3.html
 """
@@ -23,20 +23,19 @@ T = TypeVar("T", bound=np.generic)
 
 @dataclass(frozen=True, slots=True)
 class DecodedWords:
-    """What is in a block of words."""
+    """The content of a block of words."""
 
     events: EventBatch  # in the order of the words
-    ends: Counts  # `(N,)` how many events there are up to and with each word
-    triggers: int  # how many edges of the trigger input there are
-    unknown: Indices  # indices of words of a kind that the format does not have
+    ends: Counts  # `(N,)` number of events up to and including each word
+    triggers: int  # number of edges of the trigger input
+    unknown: Indices  # indices of words of unknown kinds
 
 
 def held(first: T, values: npt.NDArray[T], places: Indices, ends: Counts) -> npt.NDArray[T]:
-    """Return for every event what the last word of a kind before it said.
+    """Return for every event the value of the last word of one kind before it.
 
-    Before the first such word `first` holds. `values` are `(K,)` what each of these words says, `places`
-    `(K,)` their indices, which carry no events themselves, `ends` `(N,)` events up to and with each word of
-    the block.
+    Before the first such word `first` holds. `values` are the `(K,)` values of these words and `places` their
+    `(K,)` indices; they carry no events themselves. `ends` is as in `DecodedWords`.
     """
     total = int(ends[-1]) if len(ends) else 0
     values = np.concatenate(([first], values))
@@ -50,7 +49,7 @@ def held(first: T, values: npt.NDArray[T], places: Indices, ends: Counts) -> npt
 
 
 def unpack_masks(masks: npt.NDArray[Any]) -> tuple[Indices, npt.NDArray[np.uint16]]:
-    """Return which mask each set bit belongs to, and its place, from the lowest bit of the first mask on.
+    """Return the mask index and the bit number of every set bit, from the lowest bit of the first mask on.
 
     `masks` are `(M,)` uint16 or uint32 in the machine's own (little endian) order.
     """
@@ -71,10 +70,10 @@ _LOW_BITS_2, _HIGH_PERIOD_2 = 6, 1 << 28
 
 
 class Evt2Decoder:
-    """Decodes block after block; the upper bits of time are taken from the block before.
+    """Decodes one block after the other; the upper bits of time carry over from the block before.
 
-    `byte_order` is `<` or `>`; `upper` says for EVT 2.1 which half of a word in the file is the upper one, 0
-    or 1; None: EVT 2.0.
+    `byte_order` is `<` or `>`. `upper` is for EVT 2.1 the number of the half, 0 or 1, that is the upper one
+    in the file; None: EVT 2.0.
     """
 
     def __init__(self, byte_order: str = "<", upper: int | None = None) -> None:
@@ -111,11 +110,11 @@ class Evt2Decoder:
         return DecodedWords(events, ends, triggers, unknown_kinds(kinds))
 
     def _upper_times(self, heads: Heads, kinds: Kinds) -> tuple[Indices, Times]:
-        """Return the words of the upper bits of time; the microseconds before them, and from each on."""
+        """Return `(K,)` indices of upper-time words, and `(K + 1,)` times in us: before, then from each."""
         places = np.flatnonzero(kinds == _TIME_HIGH_2)
         values = (heads.take(places) & np.uint32(0xFFFFFFF)).astype(np.int64)
         highs = unwrapped(values, self._high, _HIGH_PERIOD_2)
-        if self._high is None and len(highs):  # what comes first is from before the first tick
+        if self._high is None and len(highs):  # earlier events are from the tick before
             self._high = max(0, int(highs[0]) - 1)
         highs = np.concatenate(([self._high or 0], highs))
         if len(places):
@@ -124,9 +123,9 @@ class Evt2Decoder:
 
 
 def guess_upper_half(data: bytes, byte_order: str) -> int:
-    """Tell from the first words of EVT 2.1 data which half is the upper one, as headers rarely say it.
+    """Guess from the first words of EVT 2.1 data which half, 0 or 1, is the upper one; headers rarely say it.
 
-    A half that is a mask has any bits in the place of the kind; an upper half has known kinds.
+    Upper halves have known kinds; masks have any bits in that place.
     """
     halves = np.frombuffer(data[: len(data) // 8 * 8], byte_order + "u4")
     unknown = [len(unknown_kinds((halves[place::2] >> 28).astype(np.uint8))) for place in (0, 1)]
@@ -134,7 +133,7 @@ def guess_upper_half(data: bytes, byte_order: str) -> int:
 
 
 def unknown_kinds(kinds: Kinds) -> Indices:
-    """Return the words of a kind that the format does not have."""
+    """Return the indices of words of unknown kinds in EVT 2."""
     is_reserved = (kinds > _BRIGHTER) & (kinds < 14) & (kinds != _TIME_HIGH_2) & (kinds != _TRIGGER_2)
     return np.flatnonzero(is_reserved)
 
@@ -148,11 +147,11 @@ _TIME_LOW, _IGNORED, _TIME_HIGH_3, _TRIGGER_3 = 6, 7, 8, 10
 _PAYLOAD, _COORDINATE_3, _POLARITY = np.uint16(0xFFF), np.uint16(0x7FF), np.uint16(0x800)
 _LOW_BITS_3, _HIGH_PERIOD_3 = 12, 1 << 12
 _COLUMN_BITS = np.uint16(0x7FFF)
-"""Columns are kept below the polarity in one number, with room for those that no sensor has."""
+"""One number holds the column below the polarity bit, with room for columns that no sensor has."""
 
 
 class Evt3Decoder:
-    """Decodes block after block; what a block leaves unsaid is taken from the one before.
+    """Decodes one block after the other; time, row and column carry over from the block before.
 
     `byte_order` is `<` or `>`.
     """
@@ -190,7 +189,7 @@ class Evt3Decoder:
         return DecodedWords(events, ends, triggers, unknown)
 
     def _ignore_foreign(self, kinds: Kinds) -> None:
-        """Blot out the events below a row word of another measurement than change of light."""
+        """Mark as ignored the events that follow a row word of another measurement than change of light."""
         is_foreign_row = kinds == _FOREIGN_ROW
         if not self._is_foreign and not is_foreign_row.any():
             return
@@ -202,17 +201,17 @@ class Evt3Decoder:
         self._is_foreign = bool(states[-1])
 
     def _times(self, words: Words, kinds: Kinds) -> tuple[Indices, Times]:
-        """Return the words of time; the time before them, and from each of them on."""
+        """Return `(K,)` indices of the words of time, and `(K + 1,)` times in us: before, then from each."""
         places = np.flatnonzero((kinds == _TIME_LOW) | (kinds == _TIME_HIGH_3))
         values = (words.take(places) & _PAYLOAD).astype(np.int64)
         is_high = kinds.take(places) == _TIME_HIGH_3
         highs = unwrapped(values[is_high], self._high, _HIGH_PERIOD_3)
-        if self._high is None and len(highs):  # what comes first is from before the first tick
+        if self._high is None and len(highs):  # earlier events are from the tick before
             self._high = max(0, int(highs[0]) - 1)
         high_before = self._high or 0
         time_before = (high_before << _LOW_BITS_3) + self._low
         high = np.concatenate(([high_before], highs))[np.cumsum(is_high)]
-        # A tick of the upper bits sets the lower ones to 0; its repetition leaves them.
+        # a new value of the upper bits sets the lower ones to 0, a repeated one does not
         has_ticked = is_high & (np.diff(high, prepend=high_before) != 0)
         sets_low = ~is_high | has_ticked
         lows = np.where(is_high, 0, values)[sets_low]
@@ -222,7 +221,7 @@ class Evt3Decoder:
         return places, np.concatenate(([time_before], (high << _LOW_BITS_3) + low))
 
     def _rows(self, words: Words, kinds: Kinds, ends: Counts) -> npt.NDArray[np.uint16]:
-        """Return `(E,)` the row of every event."""
+        """Return the `(E,)` rows of the events."""
         places = np.flatnonzero(kinds <= _FOREIGN_ROW)
         rows = words.take(places) & _COORDINATE_3
         y = held(self._row, rows, places, ends)
@@ -239,7 +238,7 @@ class Evt3Decoder:
         events_in_word: Kinds,
         ends: Counts,
     ) -> npt.NDArray[np.uint16]:
-        """Return `(E,)` the column of every event, with its polarity in bit 15."""
+        """Return the `(E,)` columns of the events, with the polarity in bit 15."""
         places = np.flatnonzero(kinds == _BASE)
         bases = _with_polarity(words.take(places))
         if len(vectors) == 0:
@@ -259,10 +258,10 @@ class Evt3Decoder:
     def _vector_starts(
         self, kinds: Kinds, base_places: Indices, bases: npt.NDArray[np.uint16]
     ) -> npt.NDArray[np.uint16]:
-        """Return `(V,)` the column and polarity at which each vector word begins.
+        """Return the `(V,)` columns, with polarity, at which the vector words begin.
 
-        `kinds` are `(V,)` kinds of the vector words; `base_places` `(B,)` how many of them lie before each
-        base word, `bases` `(B,)` column and polarity that those set.
+        `kinds` are the `(V,)` kinds of the vector words; `base_places` is the `(B,)` number of vector words
+        before each base word, and `bases` are the `(B,)` columns with polarity that base words set.
         """
         widths = np.where(kinds == _VECTOR_12, 12, 8)
         ends = np.cumsum(widths)

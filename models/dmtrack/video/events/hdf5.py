@@ -1,4 +1,4 @@
-"""Events in HDF5: the layout of DSEC, Prophesee's, and groups or tables with t, x, y, p under usual names.
+"""Events in HDF5: layouts of DSEC and Prophesee, and groups or tables with t, x, y, p under usual names.
 
 Source: https://dsec.ifi.uzh.ch/data-format/ and
 https://docs.prophesee.ai/stable/data/file_formats/hdf5.html
@@ -32,7 +32,7 @@ _MAX_ROW_BYTES: Final = 1 << 12
 _MAX_CHUNK_BYTES: Final = 1 << 28  # no chunk of events is larger; HDF5 would allocate whatever a header says
 _SMALL_CHUNK_BYTES: Final = 1 << 24
 _MOST_PACKED: Final = 32
-"""A larger chunk is believed only where the file is as many times smaller: each read unpacks all of it."""
+"""A large chunk may be at most so many times the file's size: each read unpacks all of it."""
 _MAX_NODES: Final = 10_000
 _TRIAL_S: Final = 8.0
 _ECF_FILTER: Final = 0x8ECF
@@ -42,13 +42,13 @@ _OFFSET: Final = "t_offset"
 
 @dataclass(frozen=True, slots=True)
 class _DataSets:
-    """Where the events are: data sets with a column each, or one table."""
+    """The place of the events: one data set per column, or one table."""
 
     paths: tuple[str, ...]  # their places in the file
-    names: tuple[str, ...] | None  # what the columns are called; None: nobody says
+    names: tuple[str, ...] | None  # names of the columns, if known
 
     def read(self, file: Any, begin: int, end: int) -> list[Numbers]:  # noqa: ANN401 - h5py is untyped
-        """Return some rows as columns."""
+        """Return the rows from `begin` up to but without `end` as columns."""
         if len(self.paths) > 1:
             return [file[path][begin:end] for path in self.paths]
         table = file[self.paths[0]]
@@ -59,8 +59,8 @@ class _DataSets:
 def open_hdf5(path: Path, options: EventOptions) -> OpenedEvents:
     """Open an HDF5 file of events.
 
-    `ConfigError`: the library h5py is not installed; `FormatError`: it holds no events, or they are packed
-    with a filter that is not there.
+    `ConfigError`: h5py or hdf5plugin is not installed; `FormatError`: it holds no events, or their filter is
+    missing; `DecodeError`: the HDF5 library crashes on it, or does not end.
     """
     _h5py()
     _require_harmless(path, path.stat().st_mtime_ns)
@@ -69,7 +69,7 @@ def open_hdf5(path: Path, options: EventOptions) -> OpenedEvents:
 
 @lru_cache(maxsize=16)
 def _require_harmless(path: Path, _: int) -> None:
-    """Open a file in a process of its own: on a damaged index the HDF5 library crashes, or never ends."""
+    """Try a file in a separate process first: on a damaged index the HDF5 library crashes or never ends."""
     code = f"import sys, pathlib; from {__name__} import try_out; try_out(pathlib.Path(sys.argv[1]))"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
@@ -88,13 +88,13 @@ def _require_harmless(path: Path, _: int) -> None:
 
 
 def try_out(path: Path) -> None:
-    """Open a file and read from it, to see whether that ends; our own errors are for whoever asked."""
+    """Open a file and read from it, to see whether that ends; errors are left to the real opening."""
     with contextlib.suppress(Exception):
         next(opened_hdf5(path, EventOptions()).chunks)
 
 
 def opened_hdf5(path: Path, options: EventOptions) -> OpenedEvents:
-    """Open a file that does no harm; see `open_hdf5`."""
+    """Open a file that passed the trial; see `open_hdf5`."""
     h5py = _h5py()
     with h5py.File(path, "r") as file:
         found = _find(file, h5py)
@@ -123,12 +123,12 @@ def _h5py() -> Any:  # noqa: ANN401 - optional, untyped
 
 
 def _walked(file: Any, h5py: Any) -> tuple[list[str], list[str]]:  # noqa: ANN401
-    """Return the groups and the data sets of a file, each once, however its links go round.
+    """Return the paths of all groups and data sets, each once even if links form a loop.
 
-    HDF5's own way of visiting them all never ends where a damaged index leads back to itself.
+    HDF5's own visitor never ends if a damaged index leads back to itself.
     """
     groups, tables, seen = [""], [], set()
-    for group in groups:  # grows on the way
+    for group in groups:  # grows in the loop
         for name in file[group or "/"]:
             path = f"{group}/{name}".lstrip("/")
             if not isinstance(file.get(path, getlink=True), h5py.HardLink):
@@ -169,7 +169,7 @@ def _find(file: Any, h5py: Any) -> _DataSets:  # noqa: ANN401
 
 
 def _require_readable(dataset: Any, h5py: Any, file_bytes: int) -> None:  # noqa: ANN401
-    """Check that no filter is missing, and that reading some rows costs no more than rows of events do."""
+    """Check filters and the sizes of rows and chunks; `FormatError`: one is missing, or one too large."""
     row_bytes = dataset.dtype.itemsize * int(np.prod(dataset.shape[1:], dtype=object))
     chunk_bytes = dataset.dtype.itemsize * int(np.prod(dataset.chunks or (1,), dtype=object))
     most_bytes = min(_MAX_CHUNK_BYTES, max(_SMALL_CHUNK_BYTES, _MOST_PACKED * file_bytes))
@@ -186,14 +186,14 @@ def _require_readable(dataset: Any, h5py: Any, file_bytes: int) -> None:  # noqa
 
 
 def _is_ecf(dataset: Any) -> bool:  # noqa: ANN401
-    """Return whether a table of events is packed with Prophesee's filter alone, which is undone here."""
+    """Return whether a table of events is packed with only Prophesee's ECF, which we decode."""
     properties = dataset.id.get_create_plist()
     is_alone = properties.get_nfilters() == 1 and properties.get_filter(0)[0] == _ECF_FILTER
     return is_alone and dataset.ndim == 1 and set(dataset.dtype.names or ()) == set(EVENT.names or ())
 
 
 def _of_ecf(table: Any, begin: int, end: int) -> npt.NDArray[Any]:  # noqa: ANN401
-    """Return some rows of a table packed with ECF; HDF5 hands out its chunks as they are stored."""
+    """Return the rows `begin` to `end` of a table packed with ECF, from its chunks as stored."""
     size, end = int(table.chunks[0]), min(end, len(table))
     parts = [np.empty(0, EVENT)]
     for first in range(begin // size * size, end, size):
@@ -206,7 +206,7 @@ def _of_ecf(table: Any, begin: int, end: int) -> npt.NDArray[Any]:  # noqa: ANN4
 
 
 def _size(file: Any) -> Size | None:  # noqa: ANN401
-    """Return the size that Prophesee's attribute `geometry`, or `width` and `height`, state."""
+    """Return the size in Prophesee's attribute `geometry`, or in `width` and `height`; None without."""
     stated = re.fullmatch(r"(\d{1,5})x(\d{1,5})", str(file.attrs.get("geometry", "")))
     if stated:
         return int(stated[1]), int(stated[2])
@@ -215,7 +215,7 @@ def _size(file: Any) -> Size | None:  # noqa: ANN401
 
 
 def _time_offset(file: Any, found: _DataSets) -> int:  # noqa: ANN401
-    """Return what DSEC keeps apart from the times; it stands beside the events or at the top."""
+    """Return DSEC's offset of the times, stored beside the events or at the top; 0 without one."""
     group = found.paths[0].rpartition("/")[0]
     for name in (f"{group}/{_OFFSET}", _OFFSET):
         if name in file and file[name].size == 1:

@@ -29,7 +29,7 @@ from dmtrack.video.events.event_batch import (
 from dmtrack.video.events.evt import Counts, DecodedWords, Evt2Decoder, Evt3Decoder, guess_upper_half
 
 MAX_UNKNOWN_SHARE: Final = 0.01
-"""A block with more words of unknown kind than this is not what the header says."""
+"""A block with a larger share of unknown words is not in the encoding that the header names."""
 
 _MARK: Final = b"% "
 _WORD_BYTES: Final = {"EVT2": 4, "EVT21": 8, "EVT3": 2}
@@ -39,7 +39,7 @@ _SENSORS: Final = (
     ("gen4", (1280, 720)),
     ("gen3", (640, 480)),
 )
-"""Sizes of sensors, by a part of the plug-in's name: old headers do not say the size."""
+"""Sizes of sensors, by a part of the plug-in's name: old headers do not state the size."""
 _SAMPLE_BYTES: Final = 1 << 16
 
 _DAT_PIXEL, _DAT_CD, _DAT_TRIGGER = 0x00, 0x0C, 0x0E
@@ -48,7 +48,7 @@ _TIME_PERIOD: Final = 1 << 32
 
 
 def open_raw(path: Path) -> OpenedEvents:
-    """Open a RAW file; `FormatError` where the header names no encoding that is known."""
+    """Open a RAW file; `FormatError`: the header names no known encoding."""
     header = read_text_header(path, _MARK, "end")
     name, *options = header.values.get("format", "").split(";")
     name = name.upper() or _name_of_version(header)
@@ -100,7 +100,7 @@ def _size(header: TextHeader, settings: dict[str, str]) -> Size | None:
 def _word_chunks(
     path: Path, offset: int, name: str, decode: Callable[[bytes], DecodedWords]
 ) -> Iterator[Chunk]:
-    """Decode the words of a file, a block at a time; `DecodeError` from where they are not of this format."""
+    """Decode the words of a file block by block; `DecodeError`: too many in a block are unknown."""
     word_bytes = _WORD_BYTES[name]
     for begin, data, damage in record_blocks(path, offset, word_bytes):
         decoded = decode(data)
@@ -126,7 +126,7 @@ def _event_offset(begin: int, word_bytes: int, ends: Counts, event: int) -> int:
 
 
 def open_dat(path: Path) -> OpenedEvents:
-    """Open a DAT file; `FormatError` where it holds something else than pixel or trigger events."""
+    """Open a DAT file; `FormatError`: it holds other than pixel or trigger events."""
     header = read_text_header(path, _MARK)
     with path.open("rb") as file:
         file.seek(header.end)

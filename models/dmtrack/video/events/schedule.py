@@ -1,8 +1,8 @@
-"""When the pictures of an event stream are due, and the events of each: cut in order, none kept for long.
+"""Schedules the pictures of an event stream, and cuts the events of each, in order and in bounded memory.
 
-Pictures come like the frames of a video, at a rate, or as told by a file. The clock of an event camera has
-its own zero, mostly the moment it was switched on. So its first event is taken to be at the first frame of
-the video beside it, unless both are said to share a clock, or their times show it.
+Pictures follow the frames of a paired video, a rate, or the times in a file. An event camera's clock has its
+own zero, mostly the moment it was switched on. So the first event is taken to be at the first frame of the
+paired video, unless the two are said to share a clock, or their times show it.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from dmtrack.video.pictures.folder import exact_stamps
 from dmtrack.video.source import DEFAULT_FRAME_RATE, follows
 
 MICROSECONDS: Final = 1_000_000
-OPEN_END: Final = 1 << 62  # a time in microseconds that is after every event
+OPEN_END: Final = 1 << 62  # a time in microseconds after every event
 _FAR: Final = 10
-"""So many lengths of a recording away from zero, two clocks that begin together do so by no chance."""
-_LONGEST: Final = 4  # so many usual intervals a frame is shown at most: then the video pauses
-_ZONE_S: Final = 900  # time zones are no nearer: names in local time are no clock of events in unix time
+"""If two clocks begin together, so many lengths of the recording from zero, they are one clock."""
+_LONGEST: Final = 4  # a frame lasts at most so many usual intervals; then the video pauses
+_ZONE_S: Final = 900  # time zones differ by at least this: local times are no unix clock
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The events of a picture: from `start_us` up to and without `end_us`, on the clock of the events.
+    """The time of a picture's events: from `start_us` up to but without `end_us`, on their own clock.
 
-    `pts` is the stamp of the picture, in units of the schedule's `time_base`.
+    `pts` is the picture's stamp, in units of the schedule's `time_base`.
     """
 
     start_us: int
@@ -46,30 +46,30 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class FrameClock:
-    """The frames of a video that the pictures go with."""
+    """The frames of the paired video."""
 
     info: VideoInfo  # what the video claims
     stamps: Sequence[int]  # stamps of its frames, rising, in units of its time base
-    # What pairing will add to the times of the pictures, in seconds; they come so much earlier
+    # seconds that pairing will add to the times of the pictures, so here they are earlier by that
     offset_s: Fraction = Fraction(0)
-    # What pairing will multiply lengths of time by, from the first event on
+    # factor by which pairing will multiply durations from the first event on
     rate_ratio: Fraction = Fraction(1)
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When pictures are due."""
+    """The times of all pictures."""
 
-    clock: str  # how the time of the pictures and that of the events go together, in words
+    clock: str  # relation of the pictures' times to the events' clock, in words
     time_base: Fraction  # seconds per unit of the stamps
-    frame_rate: Fraction | None  # pictures a second, if they come regularly
+    frame_rate: Fraction | None  # pictures per second, if regular
     start_pts: int  # stamp of the first event
     windows: Iterator[Window]  # the pictures in order; read once
-    frame_count: int | None = None  # how many there will be, if the file tells the times of them all
+    frame_count: int | None = None  # number of pictures, if the file holds their times
 
 
 def at_rate(first_us: int, frame_rate: Fraction) -> Schedule:
-    """Return so many pictures a second without end, from `first_us` on; `ConfigError`: it is not positive."""
+    """Schedule endless pictures at a rate from `first_us` on; `ConfigError`: the rate is not positive."""
     if frame_rate <= 0:
         raise ConfigError(f"frame rate {frame_rate} is not positive")
     start_pts, time_base = exact_stamps(frame_rate, Fraction(0))
@@ -80,12 +80,12 @@ def at_rate(first_us: int, frame_rate: Fraction) -> Schedule:
 
 
 def like_frames(first_us: int, like: FrameClock, *, is_shared_clock: bool = False) -> Schedule:
-    """Return a picture for each frame of a video, from its stamp to that of the next one.
+    """Schedule one picture per frame of a video, from the frame's time to that of the next one.
 
-    Where the video pauses it ends before: what happens meanwhile no frame shows.
+    If the video pauses, the picture ends earlier: no frame shows what happens meanwhile.
 
-    `first_us` is the time of the first event. With `is_shared_clock` the events have the clock of the video,
-    instead of beginning with its first frame; so they do where their times show it.
+    `first_us` is the time of the first event. It is taken to be at the first frame, unless `is_shared_clock`
+    says, or the times show, that the events share the clock of the video.
     """
     info, ratio = like.info, like.rate_ratio
     finest = math.lcm(info.time_base.denominator, like.offset_s.denominator, MICROSECONDS)
@@ -97,7 +97,7 @@ def like_frames(first_us: int, like: FrameClock, *, is_shared_clock: bool = Fals
         start_s = like.stamps[0] * info.time_base if like.stamps else Fraction(0)
 
     def event_s(stamp: int) -> Fraction:
-        """Return the time that pairing will turn into that of a frame."""
+        """Return the time in s that pairing will convert to a frame's time."""
         return start_s + (stamp * info.time_base - like.offset_s - start_s) / ratio
 
     def microseconds(time_s: Fraction) -> int:
@@ -120,7 +120,7 @@ def like_frames(first_us: int, like: FrameClock, *, is_shared_clock: bool = Fals
 
 
 def _is_one_clock(first_us: int, like: FrameClock) -> bool:
-    """Return whether events and frames count from a moment that is far from both, as unix time does."""
+    """Return whether events and frames begin together and far from zero, as on a unix clock."""
     if not like.stamps:
         return False
     start_s, end_s = (stamp * like.info.time_base for stamp in (like.stamps[0], like.stamps[-1]))
@@ -129,9 +129,9 @@ def _is_one_clock(first_us: int, like: FrameClock) -> bool:
 
 
 def at_told_times(times_us: Times, info: VideoInfo) -> Schedule:
-    """Return a picture for each frame of a video, whose times on the clock of the events are in their file.
+    """Schedule one picture per frame of a video, by its frames' `(F,)` times on the events' clock.
 
-    `FormatError`: the times run backwards, or there are none.
+    `FormatError`: the times do not rise, or there are none.
     """
     frame_rate = info.frame_rate or DEFAULT_FRAME_RATE
     start_pts, time_base = exact_stamps(frame_rate, info.start_pts * info.time_base)
@@ -143,12 +143,12 @@ def at_told_times(times_us: Times, info: VideoInfo) -> Schedule:
 
 
 def frame_windows(times_us: Times) -> list[Window]:
-    """Return the time from each frame to the next one; the last one gets the median, a lone one all.
+    """Return a window from each frame to the next; the last one has the median length, a lone one no end.
 
-    In a pause it ends before, as in `like_frames`.
+    Before a pause a window ends earlier, as in `like_frames`.
 
-    `times_us` are `(F,)` times of frames on the clock of the events. `FormatError`: they run backwards, or
-    there are none.
+    `times_us` are `(F,)` times of frames on the events' clock. `FormatError`: they do not rise, or there are
+    none.
     """
     if len(times_us) == 0:
         raise FormatError("there is no frame to collect events for")
@@ -163,9 +163,9 @@ def frame_windows(times_us: Times) -> list[Window]:
 
 
 class WindowCutter:
-    """Gives the events of windows that never move back.
+    """Cuts the events of windows that never move back.
 
-    Where the file is damaged, the window there still gets the events before the damage; the next one is
+    If the file is damaged, the window there still gets the events before the damage; the next call raises
     the error.
     """
 
@@ -179,13 +179,13 @@ class WindowCutter:
         self._is_drained = False
 
     def advance(self, window: Window) -> None:
-        """Forget what lies before a window, without looking at its events; errors as in `cut`."""
+        """Drop the events before a window without returning its own; errors as in `cut`."""
         self._raise_error()
         self._read_until(window.end_us, window.start_us)
         self._forget(window)
 
     def cut(self, window: Window) -> EventBatch:
-        """Return the events that belong to a window; `InputError` where the file is damaged before it."""
+        """Return the events of a window; `InputError`: the file is damaged before it."""
         self._raise_error()
         if self._options.window_us is not None:
             window = Window(window.start_us, window.start_us + self._options.window_us)
@@ -198,19 +198,19 @@ class WindowCutter:
         return events[int(np.searchsorted(events.t, window.start_us)) :]
 
     def has_from(self, time_us: int) -> bool:
-        """Return whether there are events at or after a time that windows have not passed yet."""
+        """Return whether there are events at or after `time_us`; `InputError`: the file is damaged."""
         while not self._is_drained and (self._last_us is None or self._last_us < time_us):
             self._read_until(time_us, time_us)
         self._raise_error()
         return self._last_us is not None and self._last_us >= time_us
 
     def pause_us(self, time_us: int) -> int:
-        """Return how long after a time the next event comes, of those that were read so far; else 0."""
+        """Return the time in us from `time_us` to the next event already read; 0 without one."""
         later = next((batch.t for batch in self._kept if batch.t[-1] >= time_us), None)
         return 0 if later is None else int(later[np.searchsorted(later, time_us)]) - time_us
 
     def _read_until(self, end_us: int, start_us: int) -> None:
-        """Read up to the end of a window; what lies before its start, a pause of the video, is not kept."""
+        """Read up to the end of a window; batches before its start, in a pause of the video, are not kept."""
         while not self._is_drained and (self._last_us is None or self._last_us < end_us):
             try:
                 batch = next(self._batches, None)
@@ -229,7 +229,7 @@ class WindowCutter:
             raise self._error
 
     def _forget(self, window: Window) -> None:
-        """Drop whole batches that no window from this one on needs."""
+        """Drop the batches that neither this window nor a later one needs."""
         while self._kept and self._is_spent(self._kept[0], window):
             self._kept_events -= len(self._kept.popleft())
 
@@ -245,7 +245,7 @@ def _before(events: EventBatch, end_us: int) -> EventBatch:
 
 
 def by_count(batches: Iterable[EventBatch], count: int) -> Iterator[EventBatch]:
-    """Yield every `count` events in turn, then what is left; an `InputError` comes after what was before."""
+    """Yield batches of `count` events, then the rest; an `InputError` follows the events before it."""
     kept: list[EventBatch] = []
     total = 0
     try:

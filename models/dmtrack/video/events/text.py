@@ -1,4 +1,4 @@
-"""Events as text (`.csv`, `.txt`): one event a line, four columns."""
+"""Events as text (`.csv`, `.txt`): one event per line, four columns."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Rows = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class _Heading:
-    """What stands above the numbers: it ends at byte `end`."""
+    """The lines above the numbers; they end at byte `end`."""
 
     end: int
     names: list[str] | None
@@ -43,9 +43,9 @@ class _Heading:
 def open_text(path: Path, options: EventOptions) -> OpenedEvents:
     """Open a text file of events.
 
-    A line of names above the numbers says the order of the columns; else it is told from the first lines. A
-    line of two numbers above the events is the size of the sensor. Lines that begin with `#` or `%` are
-    remarks. `FormatError`: it is no table of numbers, or it is not clear which column is which.
+    A line of names above the numbers gives the order of the columns; else it is guessed from the first lines.
+    A line of two numbers above the events is the size of the sensor. Lines that begin with `#` or `%` are
+    remarks. `FormatError`: it is no table of numbers, or it is unclear which column is which.
     """
     with path.open("rb") as file:
         sample = file.read(_SAMPLE_BYTES)
@@ -72,15 +72,15 @@ def open_text(path: Path, options: EventOptions) -> OpenedEvents:
 
 
 def looks_like_table(head: bytes) -> bool:
-    """Return whether the first bytes of a file can be those of a table: numbers, names or remarks."""
+    """Return whether the first bytes of a file can begin a table: with numbers, names or remarks."""
     first, *others = head.removeprefix(BOM_UTF8).lstrip().splitlines() or [b""]
     is_begun = re.match(rb"[-+.#%]*\s*\d|[#%]", first) is not None or _names_in(first) is not None
-    return is_begun or any(_is_row(_plain(line).split(), 4) for line in others)  # below names of any language
+    return is_begun or any(_is_row(_plain(line).split(), 4) for line in others)  # below names in any language
 
 
 def _heading(sample: bytes, *, has_order: bool) -> _Heading:
-    """Read what stands above the numbers; other lines are passed over where the order is named or known."""
-    begin = end = len(BOM_UTF8) if sample.startswith(BOM_UTF8) else 0  # spreadsheets write one
+    """Read the lines above the numbers; unknown ones are skipped if the order is named or `has_order`."""
+    begin = end = len(BOM_UTF8) if sample.startswith(BOM_UTF8) else 0  # spreadsheets write a BOM
     names = size = unknown = None
     for line in sample[begin:].splitlines(keepends=True):
         text = line.strip()
@@ -111,15 +111,15 @@ def _names_in(line: bytes) -> list[str] | None:
 
 
 def _plain(data: bytes) -> bytes:
-    """Return a table with blanks between its numbers, and 1 and 0 for words."""
+    """Return a table with blanks between its fields, and 1 and 0 for `true` and `false`."""
     data = data.translate(_SEPARATORS)
-    if any(letter in data for letter in (b"r", b"R", b"s", b"S")):  # of a word: numbers have but its e
+    if any(letter in data for letter in (b"r", b"R", b"s", b"S")):  # true or false; numbers have no r or s
         data = _WORDS.sub(lambda match: b"1" if match[0][:1] in b"tT" else b"0", data)
     return data
 
 
 def _is_row(fields: Sequence[bytes], width: int) -> bool:
-    """Return whether a line has so many fields, and the first of them are numbers."""
+    """Return whether a line has at least `width` fields, and the first `width` are numbers."""
     return len(fields) >= width and all(_NUMBER.fullmatch(field) for field in fields[:width])
 
 
@@ -128,9 +128,9 @@ def _parsed(lines: Sequence[bytes]) -> Rows:
 
 
 def _leading_rows(lines: Sequence[bytes]) -> Rows:
-    """Return the first rows that are numbers, as many of them as the first one has."""
+    """Return the leading rows of numbers with as many fields as the first one; `FormatError`: none."""
     texts = (line.decode("ascii", "replace") for line in lines)
-    if (text := next(filter(has_decimal_commas, texts), None)) is not None:  # the first time may be just 0
+    if (text := next(filter(has_decimal_commas, texts), None)) is not None:  # the first time may be 0
         raise FormatError(f"{shown(text)} has decimal commas", hint="write decimals with a point")
     width = len(_plain(lines[0]).split())
     rows: list[bytes] = []
@@ -175,7 +175,7 @@ def _decoded(data: bytes, offset: int, places: tuple[int, ...], meaning: ColumnM
 
 
 def _table(data: bytes, places: tuple[int, ...]) -> Rows:
-    """Return `(N, K)` numbers of K columns of whole lines; `ValueError`: a field is missing or no number."""
+    """Parse K columns of whole lines to `(N, K)`; `ValueError`: a field is missing or no finite number."""
     if not data.strip():
         return np.empty((0, len(places)))
     rows = np.loadtxt(io.BytesIO(_plain(data)), dtype=np.float64, usecols=places, ndmin=2, comments="#")
@@ -198,7 +198,7 @@ def _first_bad_line(data: bytes, width: int) -> int:
 
 
 def _line_offset(offset: int, data: bytes, row: int) -> int:
-    """Return the byte of the file at which the line of a row begins."""
+    """Return the byte of the file at which the line of row `row` begins."""
     for line in data.splitlines(keepends=True):
         if not _is_remark(line):
             if row == 0:

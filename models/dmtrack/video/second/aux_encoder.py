@@ -145,7 +145,7 @@ class EncodingOptions:
         return self.norm or (AuxNorm.PUBLISHED if self.range is None else AuxNorm.FIXED)
 
     def require_fit(self, modality: Modality) -> None:
-        """Check that the choices mean something for a modality.
+        """Check that the options fit a modality.
 
         Raises:
             ConfigError: They do not.

@@ -102,7 +102,7 @@ class CountMeaning:
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """Reads the second stream at boxes of the first."""
+    """Measures targets in the second stream, at boxes of the RGB picture."""
 
     meaning: CountMeaning  # of the counts
     aux_size: tuple[int, int]  # width and height of the second picture in pixels
