@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from dmtrack.boxes.formats import ResultFormat
@@ -75,6 +75,8 @@ def known(results: RecordingResults, kind: ResultFormat) -> RecordingResults:
 @given(results=recordings())
 def test_everything_comes_back(tmp_path, kind, keyframe_px, results):
     options = AnnotatorOptions(keyframe_px)
+    if kind in (ResultFormat.CVAT_VIDEO, ResultFormat.LABEL_STUDIO):
+        assume(results.usual_step == 1)  # of sparse boxes the lines between them come back too
     if kind is ResultFormat.KITTI:
         results = replace(results, name="a")  # such a file has no other
     whole = str(tmp_path / f"a{kind.ending}")
